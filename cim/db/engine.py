@@ -1,0 +1,93 @@
+"""Connections: private cluster or ``CIM_DATABASE__URL``, with errors in words and secrets left out."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import sqlalchemy
+from psycopg import conninfo as libpq
+from psycopg import errors as pg_errors
+from psycopg.rows import TupleRow
+
+from cim.db.cluster import Cluster
+from cim.errors import CimError, ConflictError, StorageFullError, StoreError, StoreUnavailableError
+from cim.settings import Settings
+
+Connection = psycopg.Connection[TupleRow]
+
+
+def conninfo(settings: Settings) -> str:
+    """Return libpq parameters of the store, password included: never print this.
+
+    Raises
+    ------
+    ClusterError
+        The private cluster does not run.
+    """
+    if settings.database.url is None:
+        text = Cluster(settings.data_dir).conninfo()
+    else:
+        text = settings.database.url.get_secret_value()
+    return libpq.make_conninfo(
+        text,
+        connect_timeout=settings.database.connect_timeout_s,
+        application_name="cim",
+        options="-c timezone=UTC -c jit=off",
+    )
+
+
+def address(settings: Settings) -> str:
+    """Return host, port and database of the store for people, without credentials."""
+    if settings.database.url is None:
+        where = Cluster(settings.data_dir).address()
+        return f"private cluster, 127.0.0.1:{where.port}/cim" if where else "private cluster (stopped)"
+    parts = libpq.conninfo_to_dict(settings.database.url.get_secret_value())
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+
+
+def store_error(error: psycopg.Error, settings: Settings) -> CimError:
+    """Turn a driver error into one of ours, in words and without secrets."""
+    where = address(settings)
+    if isinstance(error, pg_errors.DiskFull):
+        return StorageFullError(f"store {where}: no space left on its disk", hint="free disk space and run the command again")
+    if isinstance(error, pg_errors.IntegrityError):
+        return ConflictError(f"store {where}: {error.diag.message_primary} ({error.diag.constraint_name})")
+    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+        text = str(error).strip().splitlines()[-1] if str(error).strip() else "no answer"
+        if "authentication failed" in text or "no password supplied" in text:
+            return StoreError(f"store {where}: user or password refused", hint="correct CIM_DATABASE__URL")
+        if "does not exist" in text:
+            return StoreError(f"store {where}: {text.rpartition('FATAL:')[2].strip()}", hint="create the database, or correct CIM_DATABASE__URL")
+        return StoreUnavailableError(f"store {where}: does not answer", hint="cim db status; cim db start")
+    if isinstance(error, pg_errors.UndefinedTable | pg_errors.UndefinedFunction | pg_errors.UndefinedColumn):
+        return StoreError(f"store {where}: {error.diag.message_primary}", hint="cim db migrate")
+    return StoreError(f"store {where}: {error.diag.message_primary or type(error).__name__}")
+
+
+@contextlib.contextmanager
+def connect(settings: Settings, *, autocommit: bool = False) -> Iterator[Connection]:
+    """Open a connection; leaving the block commits, an error rolls back.
+
+    Raises
+    ------
+    StoreUnavailableError
+        No answer.
+    StoreError
+        The server refused; carries no password and no SQL.
+    """
+    try:
+        with psycopg.connect(conninfo(settings), autocommit=autocommit) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise store_error(error, settings) from error
+
+
+def sqlalchemy_engine(settings: Settings) -> sqlalchemy.Engine:
+    """Return an engine over psycopg for migrations and metadata checks."""
+    text = conninfo(settings)
+
+    def creator() -> Any:  # noqa: ANN401 - SQLAlchemy's creator signature
+        return psycopg.connect(text)
+
+    return sqlalchemy.create_engine("postgresql+psycopg://", creator=creator, poolclass=sqlalchemy.NullPool)

@@ -1,0 +1,105 @@
+"""Bring the store's schema to this program's version."""
+
+from pathlib import Path
+
+import psycopg
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from cim.db import engine
+from cim.db.job_schema import apply_job_schema
+from cim.errors import MigrationError
+from cim.settings import Settings
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def newest_version() -> str:
+    """Return the schema version this program was made for."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise MigrationError("this installation carries no migrations", hint="install the platform again")
+    return head
+
+
+def current_version(settings: Settings) -> str | None:
+    """Return the store's schema version, None for an empty store.
+
+    Raises
+    ------
+    StoreUnavailableError
+        No answer.
+    """
+    with engine.connect(settings) as connection:
+        row = connection.execute("SELECT to_regclass('public.alembic_version')").fetchone()
+        if row is None or row[0] is None:
+            return None
+        version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(version[0]) if version else None
+
+
+def require_current(settings: Settings) -> None:
+    """Refuse to work on a store of another schema version.
+
+    Raises
+    ------
+    MigrationError
+        The store is older (with the command to run) or newer (with what to install).
+    """
+    found, expected = current_version(settings), newest_version()
+    if found == expected:
+        return
+    if found is None or found in _known_versions():
+        raise MigrationError(f"store schema: found version {found or 'none'}, expected {expected}", hint="cim db migrate")
+    raise _newer(found, expected)
+
+
+def migrate(settings: Settings) -> tuple[str | None, str]:
+    """Apply all missing migrations in one transaction.
+
+    Returns
+    -------
+    tuple
+        Version before and after.
+
+    Raises
+    ------
+    MigrationError
+        The store is newer than this program, or a statement failed; nothing is changed then.
+    """
+    before, target = current_version(settings), newest_version()
+    if before is not None and before not in _known_versions():
+        raise _newer(before, target)
+    if before == target:
+        return before, target
+    config = _config()
+    try:
+        with engine.sqlalchemy_engine(settings).begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            apply_job_schema(connection)
+    except sqlalchemy.exc.DBAPIError as error:
+        original = error.orig
+        detail = original.diag.message_primary if isinstance(original, psycopg.Error) else str(original)
+        raise MigrationError(
+            f"migration of {engine.address(settings)} from {before or 'nothing'} to {target} failed: {detail}",
+            hint="the store is unchanged; install the missing extension or privilege and run `cim db migrate` again",
+        ) from error
+    return before, target
+
+
+def _known_versions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _newer(found: str, expected: str) -> MigrationError:
+    return MigrationError(
+        f"store schema: found version {found}, newer than {expected} of this program",
+        hint="install the program version that made the store, or restore an older backup",
+    )
