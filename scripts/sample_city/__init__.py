@@ -1,0 +1,1 @@
+"""Parts of the sample-city generator, one concern per module."""
