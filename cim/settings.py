@@ -68,7 +68,7 @@ class Settings(BaseSettings):
 
     @property
     def tiles_url(self) -> str:
-        """fsspec URL or folder of the tile store."""
+        """Fsspec URL or folder of the tile store."""
         return self.tile_store or str(self.data_dir.resolve() / "tiles")
 
     @property
@@ -85,7 +85,10 @@ class Settings(BaseSettings):
 def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     top = {name.upper() for name in Settings.model_fields}
     return sorted(
-        name for name in environ if name.startswith("CIM_") and name[4:].split("__")[0].upper() not in top | {"TEST"}
+        name
+        for name in environ
+        if name.startswith("CIM_")
+        and name[4:].split("__")[0].upper() not in top | {"TEST"}
         and not name.startswith("CIM_TEST_")
     )
 

@@ -4,9 +4,7 @@ from cim.codes import building, national
 from cim.codes.scheme import CodeScheme
 from cim.errors import CodeError
 
-SCHEMES: dict[str, CodeScheme] = {
-    scheme.id: scheme for scheme in (building.BUILDING, building.UNIT, *national.ALL)
-}
+SCHEMES: dict[str, CodeScheme] = {scheme.id: scheme for scheme in (building.BUILDING, building.UNIT, *national.ALL)}
 
 
 def scheme(scheme_id: str) -> CodeScheme:

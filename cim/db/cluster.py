@@ -264,7 +264,9 @@ class Cluster:
             # After a kill -9 the orphaned server processes need a moment to notice and let go of the shared memory.
             time.sleep(1 + attempt)
         else:
-            raise ClusterError(f"the store in {self.folder} does not start: {self._log_end()}", hint=f"see {self.log_file}")
+            raise ClusterError(
+                f"the store in {self.folder} does not start: {self._log_end()}", hint=f"see {self.log_file}"
+            )
         state = self._data_dir / "postgres.address.json"
         part = state.with_suffix(".part")
         part.write_text(json.dumps(asdict(address)), encoding="utf-8")
@@ -325,5 +327,3 @@ def _is_postgres(pid: int, folder: Path) -> bool:
     except (OSError, PermissionError):
         return True
     return b"postgres" in command[0] and str(folder).encode() in command
-
-

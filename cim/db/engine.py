@@ -50,7 +50,9 @@ def store_error(error: psycopg.Error, settings: Settings) -> CimError:
     """Turn a driver error into one of ours, in words and without secrets."""
     where = address(settings)
     if isinstance(error, pg_errors.DiskFull):
-        return StorageFullError(f"store {where}: no space left on its disk", hint="free disk space and run the command again")
+        return StorageFullError(
+            f"store {where}: no space left on its disk", hint="free disk space and run the command again"
+        )
     if isinstance(error, pg_errors.IntegrityError):
         return ConflictError(f"store {where}: {error.diag.message_primary} ({error.diag.constraint_name})")
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
@@ -58,7 +60,10 @@ def store_error(error: psycopg.Error, settings: Settings) -> CimError:
         if "authentication failed" in text or "no password supplied" in text:
             return StoreError(f"store {where}: user or password refused", hint="correct CIM_DATABASE__URL")
         if "does not exist" in text:
-            return StoreError(f"store {where}: {text.rpartition('FATAL:')[2].strip()}", hint="create the database, or correct CIM_DATABASE__URL")
+            return StoreError(
+                f"store {where}: {text.rpartition('FATAL:')[2].strip()}",
+                hint="create the database, or correct CIM_DATABASE__URL",
+            )
         return StoreUnavailableError(f"store {where}: does not answer", hint="cim db status; cim db start")
     if isinstance(error, pg_errors.UndefinedTable | pg_errors.UndefinedFunction | pg_errors.UndefinedColumn):
         return StoreError(f"store {where}: {error.diag.message_primary}", hint="cim db migrate")

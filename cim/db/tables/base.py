@@ -22,7 +22,9 @@ CRS_NOTE = "EPSG:4490 (CGCS2000), longitude latitude [deg]"
 
 def id_column() -> Column[object]:
     """Return the internal id: UUIDv7, made by the store where the program gives none."""
-    return Column("id", UUID, primary_key=True, server_default=text("cim_uuid7()"), comment="internal id, UUIDv7, immutable")
+    return Column(
+        "id", UUID, primary_key=True, server_default=text("cim_uuid7()"), comment="internal id, UUIDv7, immutable"
+    )
 
 
 def geometry_column(kind: str, *, z: bool = False, nullable: bool = False, note: str = "") -> Column[object]:
@@ -41,7 +43,11 @@ def geometry_column(kind: str, *, z: bool = False, nullable: bool = False, note:
 def attributes_column() -> Column[object]:
     """Return the column for source attributes that have no column of their own."""
     return Column(
-        "attributes", JSONB, nullable=False, server_default=text("'{}'::jsonb"), comment="further attributes of the source"
+        "attributes",
+        JSONB,
+        nullable=False,
+        server_default=text("'{}'::jsonb"),
+        comment="further attributes of the source",
     )
 
 

@@ -110,7 +110,13 @@ bim_element = Table(
     Column("tag", Text),
     Column("material", Text),
     Column("geom_status", Text, nullable=False, comment="meshed, empty (none in the file) or failed"),
-    Column("properties", JSONB, nullable=False, server_default=text("'{}'::jsonb"), comment="property sets: {set: {name: value}}"),
+    Column(
+        "properties",
+        JSONB,
+        nullable=False,
+        server_default=text("'{}'::jsonb"),
+        comment="property sets: {set: {name: value}}",
+    ),
     Column("base_m", Float, comment="lowest point above the model's origin [m]"),
     Column("top_m", Float, comment="highest point above the model's origin [m]"),
     geometry_column("MultiPolygon", nullable=True, note="box seen from above"),
@@ -124,13 +130,16 @@ bim_element = Table(
 bim_mesh = Table(
     "bim_mesh",
     METADATA,
-    Column(
-        "element_code", Text, ForeignKey("bim_element.code", ondelete="CASCADE"), primary_key=True
-    ),
+    Column("element_code", Text, ForeignKey("bim_element.code", ondelete="CASCADE"), primary_key=True),
     Column("model_code", Text, nullable=False, index=True),
     Column("vertices", LargeBinary, nullable=False, comment="little-endian float64 x, y, z [m] in the model's frame"),
     Column("faces", LargeBinary, nullable=False, comment="little-endian int32 vertex indices, three per triangle"),
-    Column("face_materials", LargeBinary, nullable=False, comment="little-endian int32 per triangle: index into colours, -1 none"),
+    Column(
+        "face_materials",
+        LargeBinary,
+        nullable=False,
+        comment="little-endian int32 per triangle: index into colours, -1 none",
+    ),
     Column("colours", LargeBinary, nullable=False, comment="little-endian float32 r, g, b, a per material, 0-1"),
     comment="Triangle meshes of BIM elements, source of the BIM tiles",
 )
@@ -145,4 +154,3 @@ bim_stage = Table(
     Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     comment="Progress of uploads",
 )
-

@@ -45,7 +45,13 @@ dataset = Table(
     Column("encoding", Text, nullable=True, comment="text encoding the source was read in"),
     Column("licence", Text, nullable=True),
     Column("provider", Text, nullable=True),
-    Column("is_synthetic", Boolean, nullable=False, server_default=text("false"), comment="generated data: say so on screen"),
+    Column(
+        "is_synthetic",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="generated data: say so on screen",
+    ),
     Column("n_read", BigInteger, nullable=False, comment="records read = accepted + unchanged + rejected"),
     Column("n_accepted", BigInteger, nullable=False, comment="records written (new or changed)"),
     Column("n_unchanged", BigInteger, nullable=False, comment="records equal to what the store had"),
@@ -90,7 +96,12 @@ change_event = Table(
     Column("collection", Text, nullable=False, comment="collection id, e.g. buildings or water-lines"),
     Column("code", Text, nullable=False, comment="code of the feature"),
     Column("action", Text, nullable=False, comment="create, update, retire"),
-    Column("bbox", Geometry("POLYGON", srid=4490, spatial_index=False), nullable=True, comment=f"old and new place; {CRS_NOTE}"),
+    Column(
+        "bbox",
+        Geometry("POLYGON", srid=4490, spatial_index=False),
+        nullable=True,
+        comment=f"old and new place; {CRS_NOTE}",
+    ),
     Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     CheckConstraint("action IN ('create', 'update', 'retire')", name="action"),
     comment="Outbox: tile invalidation and every other follower reads this",
@@ -116,7 +127,9 @@ terrain = Table(
     Column("resolution_m", Float, nullable=False, comment="cell size [m]"),
     Column("min_m", Float, nullable=False, comment="lowest elevation [m]"),
     Column("max_m", Float, nullable=False, comment="highest elevation [m]"),
-    Column("geom", Geometry("POLYGON", srid=4490, spatial_index=False), nullable=False, comment=f"footprint; {CRS_NOTE}"),
+    Column(
+        "geom", Geometry("POLYGON", srid=4490, spatial_index=False), nullable=False, comment=f"footprint; {CRS_NOTE}"
+    ),
     Index("terrain_geom_gist", "geom", postgresql_using="gist"),
     comment="Elevation rasters kept as Cloud-Optimised GeoTIFF",
 )

@@ -21,7 +21,9 @@ STATUSES = ("planned", "in_use", "abandoned")
 
 
 def _id() -> Column[object]:
-    return Column("id", UUID, nullable=False, server_default=text("cim_uuid7()"), comment="internal id, UUIDv7, immutable")
+    return Column(
+        "id", UUID, nullable=False, server_default=text("cim_uuid7()"), comment="internal id, UUIDv7, immutable"
+    )
 
 
 network_node = Table(
@@ -36,7 +38,11 @@ network_node = Table(
     Column("appendage", Text, comment="equipment on the point: VALVE, HYDRANT, …"),
     Column("type_code", Text, comment="survey type code, e.g. JS, YS, WS"),
     Column("ground_elevation_m", Float, comment="ground [m] in the city's vertical datum"),
-    Column("elevation_m", Float, comment="pipe crown or invert [m] in the city's vertical datum, see depth_reference of the edges"),
+    Column(
+        "elevation_m",
+        Float,
+        comment="pipe crown or invert [m] in the city's vertical datum, see depth_reference of the edges",
+    ),
     Column("depth_m", Float, comment="ground minus elevation [m], positive down"),
     Column("owner", Text),
     Column("status", Text, nullable=False, server_default=text("'in_use'")),

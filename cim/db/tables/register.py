@@ -10,7 +10,6 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
-    Integer,
     SmallInteger,
     Table,
     Text,
@@ -40,7 +39,12 @@ division = Table(
     id_column(),
     Column("code", Text, nullable=False, comment="2, 4, 6, 9 or 12 digits as the level has"),
     Column("name", Text, nullable=False),
-    Column("level", SmallInteger, nullable=False, comment="1 province, 2 city, 3 county, 4 town/street, 5 village/community"),
+    Column(
+        "level",
+        SmallInteger,
+        nullable=False,
+        comment="1 province, 2 city, 3 county, 4 town/street, 5 village/community",
+    ),
     Column("parent_code", Text, nullable=True),
     Column("urban_rural_class", Text, nullable=True, comment="111-220, statistical classification"),
     Column("is_synthetic", Boolean, nullable=False, server_default=text("false"), comment="boundary is generated"),
@@ -163,7 +167,9 @@ address = Table(
     Column("building_code", Text, ForeignKey("building.code"), nullable=True, index=True),
     Column("match_method", Text, comment="how the building was found: source_key, contains, nearest"),
     Column("distance_m", Float, comment="distance from the position to the building [m]"),
-    Column("is_synthetic", Boolean, nullable=False, server_default=text("false"), comment="position or number is generated"),
+    Column(
+        "is_synthetic", Boolean, nullable=False, server_default=text("false"), comment="position or number is generated"
+    ),
     Column("status", Text, nullable=False, server_default=text("'existing'")),
     geometry_column("Point"),
     attributes_column(),

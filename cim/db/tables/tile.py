@@ -28,12 +28,20 @@ tileset = Table(
     Column("title", JSONB, nullable=False, comment="{en, zh}"),
     Column("note", JSONB, nullable=True, comment="{en, zh}: shown with the layer"),
     Column("is_synthetic", Boolean, nullable=False, server_default=text("false")),
-    Column("replaces", JSONB, nullable=False, server_default=text("'[]'::jsonb"), comment="building codes a model stands for"),
+    Column(
+        "replaces",
+        JSONB,
+        nullable=False,
+        server_default=text("'[]'::jsonb"),
+        comment="building codes a model stands for",
+    ),
     Column("n_features", BigInteger, nullable=False),
     Column("n_tiles", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False, comment="size of the contents [byte]"),
     Column("uri", Text, nullable=False, comment="tileset.json in the tile store"),
-    Column("last_event_id", BigInteger, nullable=False, server_default=text("0"), comment="outbox position it reflects"),
+    Column(
+        "last_event_id", BigInteger, nullable=False, server_default=text("0"), comment="outbox position it reflects"
+    ),
     Column("geom", Geometry("POLYGON", srid=4490, spatial_index=False), nullable=True, comment=f"extent; {CRS_NOTE}"),
     Column("min_height_m", Float, comment="lowest ellipsoidal height [m]"),
     Column("max_height_m", Float, comment="highest ellipsoidal height [m]"),

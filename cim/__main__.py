@@ -1,0 +1,5 @@
+"""``python -m cim`` is ``cim``."""
+
+from cim.cli import main
+
+main()

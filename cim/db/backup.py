@@ -1,0 +1,186 @@
+"""Backup and restore: one archive with the database dump, the models and the rasters; tiles are rebuilt."""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import conninfo as libpq
+from psycopg import sql
+
+from cim.clock import utc_now
+from cim.db import engine, migrate
+from cim.db.pg_programs import find_programs
+from cim.errors import ConflictError, SourceSyntaxError, StoreError
+from cim.settings import Settings
+
+_FORMAT = "cim-backup-1"
+_COUNTED = ("division", "building", "address", "network_node", "network_edge", "bim_model", "bim_element")
+
+
+def _libpq(settings: Settings, database: str | None = None) -> tuple[list[str], dict[str, str]]:
+    parts = libpq.conninfo_to_dict(engine.conninfo(settings))
+    password = str(parts.pop("password", "") or "")
+    for name in ("options", "application_name"):
+        parts.pop(name, None)
+    if database is not None:
+        parts["dbname"] = database
+    return ["--dbname", libpq.make_conninfo(**parts)], {**os.environ, "PGPASSWORD": password}
+
+
+def _run(argv: list[str], environment: dict[str, str], what: str) -> None:
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise StoreError(
+            f"{what} failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def write_backup(settings: Settings, target: Path) -> dict[str, Any]:
+    """Write an archive; a half-written one never has the final name.
+
+    Returns
+    -------
+    dict
+        The manifest: format, schema, rows per table, bytes.
+
+    Raises
+    ------
+    StoreError
+        The dump failed.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with engine.connect(settings) as connection:
+        rows = {
+            name: int(
+                (
+                    connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))).fetchone()
+                    or (0,)
+                )[0]
+            )
+            for name in _COUNTED
+        }
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        dump = Path(scratch) / "store.dump"
+        argv, environment = _libpq(settings)
+        _run([find_programs().path("pg_dump"), *argv, "--format=custom", "--file", str(dump)], environment, "pg_dump")
+        manifest: dict[str, Any] = {
+            "format": _FORMAT,
+            "made_at": utc_now().isoformat(),
+            "schema": migrate.current_version(settings),
+            "rows": rows,
+            "store_sha256": _sha256(dump),
+        }
+        part = Path(scratch) / "archive.part"
+        with tarfile.open(part, "w") as archive:
+            text = json.dumps(manifest, indent=1).encode()
+            member = tarfile.TarInfo("manifest.json")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+            archive.add(dump, "store.dump")
+            for name, folder in (("models", settings.models_dir), ("rasters", settings.rasters_dir)):
+                if folder.is_dir():
+                    archive.add(folder, name)
+        with part.open("rb") as handle:
+            os.fsync(handle.fileno())
+        part.replace(target)
+    return {**manifest, "bytes": target.stat().st_size}
+
+
+def read_manifest(source: Path) -> dict[str, Any]:
+    """Read and check the manifest of an archive.
+
+    Raises
+    ------
+    SourceSyntaxError
+        The file is missing, cut off, or no archive of ours.
+    """
+    try:
+        with tarfile.open(source) as archive:
+            member = archive.extractfile("manifest.json")
+            document = json.loads(member.read()) if member else {}
+    except FileNotFoundError as error:
+        raise SourceSyntaxError(source, "no such file", hint="give an archive made by `cim db backup`") from error
+    except (tarfile.TarError, KeyError, ValueError, EOFError) as error:
+        raise SourceSyntaxError(source, "not an archive made by `cim db backup`") from error
+    if document.get("format") != _FORMAT:
+        raise SourceSyntaxError(source, f"found format {document.get('format')!r}, expected {_FORMAT!r}")
+    return dict(document)
+
+
+def restore_backup(settings: Settings, source: Path, *, force: bool) -> None:
+    """Restore an archive into a new database, then put it in the place of the old one.
+
+    Raises
+    ------
+    SourceSyntaxError
+        The archive is damaged (the store is unchanged).
+    ConflictError
+        The store holds buildings and ``force`` is not set.
+    StoreError
+        pg_restore failed (the store is unchanged).
+    """
+    manifest = read_manifest(source)
+    if not force and migrate.current_version(settings) is not None:
+        with engine.connect(settings) as connection:
+            row = connection.execute("SELECT count(*) FROM building").fetchone()
+        if row is not None and row[0]:
+            raise ConflictError(
+                f"the store holds {row[0]} buildings, expected an empty one",
+                hint="make a backup of it, then `cim db restore --force`",
+            )
+    current = str(libpq.conninfo_to_dict(engine.conninfo(settings))["dbname"])
+    fresh, old = f"{current}_restoring", f"{current}_replaced"
+    with tempfile.TemporaryDirectory(dir=settings.data_dir if settings.data_dir.is_dir() else None) as scratch:
+        try:
+            with tarfile.open(source) as archive:
+                archive.extractall(scratch, filter="data")
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise SourceSyntaxError(source, f"damaged archive: {error}") from error
+        dump = Path(scratch) / "store.dump"
+        if not dump.exists() or _sha256(dump) != manifest["store_sha256"]:
+            raise SourceSyntaxError(source, "the database dump is damaged (checksum differs)")
+        _admin(settings, [sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(fresh)),
+                          sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(fresh))])  # fmt: skip
+        argv, environment = _libpq(settings, fresh)
+        restore = [find_programs().path("pg_restore"), *argv, "--exit-on-error", "--no-owner", str(dump)]
+        _run(restore, environment, "pg_restore")
+        for name, folder in (("models", settings.models_dir), ("rasters", settings.rasters_dir)):
+            if (Path(scratch) / name).is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                for file in (Path(scratch) / name).iterdir():
+                    file.replace(folder / file.name)
+        _admin(
+            settings,
+            [
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)),
+                sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(
+                    sql.Literal(current)
+                ),
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(current), sql.Identifier(old)),
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(fresh), sql.Identifier(current)),
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)),
+            ],
+        )
+
+
+def _admin(settings: Settings, statements: list[sql.Composed]) -> None:
+    parts = libpq.conninfo_to_dict(engine.conninfo(settings))
+    parts["dbname"] = "postgres"
+    try:
+        with psycopg.connect(libpq.make_conninfo(**parts), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+    except psycopg.Error as error:
+        raise engine.store_error(error, settings) from error
