@@ -66,7 +66,7 @@ def make(data: Path, out: Path) -> None:
     for survey in build_networks(roads, buildings, terrain):
         survey.write(out / "networks")
     profiles.write_network_profile(out / "networks")
-    ifc.write_models(data / "ifc", out / "ifc", buildings, terrain, fwbh)
+    ifc.write_models(data / "ifc", out / "ifc", buildings, roads, terrain, fwbh)
     readme.write_readme(out)
 
 

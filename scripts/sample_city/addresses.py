@@ -17,6 +17,8 @@ REAL_NUMBER_BASE: Final = 2000
 SPELLINGS: Final = {"珞喻路": ("珞喻路", "珞瑜路"), "雄楚大道": ("雄楚大道", "雄楚大街")}
 NAMED_BUILDINGS: Final = {"光谷资本大厦": 98965867, "光谷国际广场": 112934349}
 """Buildings of the layer that occur in the company sample, to OSM id (the layer spells the first 光谷資本大廈)."""
+HOUSE_NUMBER_ROADS: Final = {112937195: "珞喻路"}
+"""OSM gives the house number 726 of this hotel without its street; the hotel stands on 珞喻路."""
 SYSTEM: Final = "EPSG:4490"
 
 
@@ -42,6 +44,7 @@ def door_addresses(buildings: list[Building], roads: dict[str, Any]) -> dict[int
     for building in buildings:
         name = names[int(tree.nearest(building.plan))]
         if building.house_number:
+            name = HOUSE_NUMBER_ROADS.get(building.osm_id, name)
             found[building.osm_id] = (f"{CITY}{name}{building.house_number}号{building.name}", False)
             continue
         spot = shapely.point_on_surface(building.plan)

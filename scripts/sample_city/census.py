@@ -124,7 +124,8 @@ def build_bad_census(good: list[Row]) -> list[Row]:
     """Return records that have to be rejected; the remark of each names its fault.
 
     One fault per record: missing required value, unknown enumeration value, no storeys, year in the future, outline that
-    crosses itself, no outline, place outside the city, building number used twice (the last two records share it).
+    crosses itself, no outline, place outside the city, building number used twice. The last but one record is a good one, as
+    in the main file: it is the first holder of the number that the last record repeats.
     """
     base = [dict(row) for row in good if row["geometry"].geom_type == "Polygon" and row["bxdcyy"] == "0"][:10]
     for i, row in enumerate(base):
@@ -137,9 +138,9 @@ def build_bad_census(good: list[Row]) -> list[Row]:
     base[5].update(geometry=None, bz="缺陷 fault: empty geometry")
     shifted = shapely.transform(base[6]["geometry"], lambda xy: xy + np.array([-10.0, 5.0]))
     base[6].update(geometry=shifted, bz="缺陷 fault: coordinates outside the city")
-    base[7].update(bz="正常 good: first of two records with one fwbh")
-    base[8].update(fwbh=base[7]["fwbh"], bz="缺陷 fault: duplicate fwbh")
-    return base[:9]
+    original = next(row for row in good if row["osm_id"] == base[7]["osm_id"])
+    base[8].update(fwbh=original["fwbh"], bz="缺陷 fault: duplicate fwbh")
+    return [*base[:7], original, base[8]]
 
 
 def _bow_tie(shape: Any) -> Any:

@@ -11,12 +11,12 @@ import numpy as np
 import shapely
 
 from sample_city.area import PROJECTED_CRS, VERTICAL_DATUM, to_degrees
-from sample_city.sources import Building
+from sample_city.sources import Building, Road
 from sample_city.terrain import Terrain
 from sample_city.writers import write_csv, write_text
 
 COLUMNS: Final = (
-    "file", "title", "licence", "source", "osm_id", "fwbh", "easting", "northing", "height", "rotation_deg", "lon", "lat",
+    "file", "title", "licence", "source", "anchor", "osm_id", "fwbh", "easting", "northing", "height", "rotation_deg", "lon", "lat",
 )  # fmt: skip
 NAMESPACE: Final = uuid.UUID("6f1f1f5e-0d7e-5b57-9c55-3f3a5e0a4f10")
 """Root of the identifiers of added entities, so that they are the same in every run."""
@@ -26,9 +26,9 @@ NAMESPACE: Final = uuid.UUID("6f1f1f5e-0d7e-5b57-9c55-3f3a5e0a4f10")
 class Model:
     """One model and where it goes.
 
-    `centre` is the plan centre of the model in its own coordinates [m]; it is put on the centre of the footprint of `osm_id`.
-    `shift` is subtracted from the site placement first, for models whose coordinates are far from their origin.
-    `zero_m` is the height in the model that comes to lie on the ground.
+    `osm_id` names the footprint, or for `anchor` "road" the way, whose centre the plan centre `centre` [m] of the model gets.
+    `long_axis_deg` is the direction of the model's long side in its own coordinates.
+    `shift` is subtracted from the site placement first, for models whose coordinates are far from their origin [m].
     """
 
     file: str
@@ -36,28 +36,49 @@ class Model:
     title: str
     licence: str
     source: str
+    anchor: str
     osm_id: int
     centre: tuple[float, float]
     long_axis_deg: float
-    zero_m: float = 0.0
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 MODELS: Final = (
     Model(
-        "fzk_haus.ifc", "AC20-FZK-Haus.ifc", "FZK-Haus (KIT/IAI)", "MPL-2.0", "FZK",
-        osm_id=622253550, centre=(6.0, 5.0), long_axis_deg=0.0,
+        "fzk_haus.ifc",
+        "AC20-FZK-Haus.ifc",
+        "FZK-Haus",
+        "MPL-2.0",
+        "ThatOpen/engine_web-ifc @ 233e3aa711: tests/ifcfiles/public/AC20-FZK-Haus.ifc (original: KIT/IAI)",
+        "building",
+        109359155,
+        centre=(6.0, 5.0),
+        long_axis_deg=0.0,
     ),
     Model(
-        "duplex.ifc", "Duplex_A_20110907.ifc", "Duplex Apartment", "CC BY 4.0", "DUPLEX",
-        osm_id=109361003, centre=(4.4, -8.9), long_axis_deg=90.0,
+        "duplex.ifc",
+        "Duplex_A_20110907.ifc",
+        "Duplex Apartment",
+        "CC BY 4.0",
+        "stijngoedertier/georeference-ifc @ 3cf8976c44: Duplex_A_20110907.ifc",
+        "building",
+        110403200,
+        centre=(4.4, -8.9),
+        long_axis_deg=90.0,
     ),
     Model(
-        "drainage.ifc", "infra/DrainageSystem-1-2.ifc", "Drainage system (storm water, 7 manholes, 6 pipes)", "CC BY 4.0",
-        "DRAINAGE", osm_id=98965867, centre=(0.0, 0.0), long_axis_deg=0.0, zero_m=0.0,
+        "drainage.ifc",
+        "infra/DrainageSystem-1-2.ifc",
+        "Storm water drainage: 7 manholes, 6 pipes",
+        "CC BY 4.0",
+        "bSI-InfraRoom/IFC-infra-unit-test @ bc13603cc4: DrainageSystem-1/DrainageSystem-1-2.ifc",
+        "road",
+        104107458,
+        centre=(0.0, 0.0),
+        long_axis_deg=-26.5651,
         shift=(24_525_646.5, 6_876_908.5, 126.9),
     ),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -76,18 +97,26 @@ class Placement:
         return round(float(np.cos(angle)), 12), round(float(np.sin(angle)), 12)
 
 
-def place(model: Model, footprint: Any, terrain: Terrain) -> Placement:
-    """Put the model's centre on the footprint, its long axis along the longest wall, its zero height on the ground."""
-    ring = shapely.get_coordinates(shapely.get_exterior_ring(footprint))
-    step = np.diff(ring, axis=0)
-    dx, dy = step[int(np.argmax(np.hypot(step[:, 0], step[:, 1])))]
-    rotation = round((float(np.degrees(np.arctan2(dy, dx))) - model.long_axis_deg) % 180.0, 4)
+def place(model: Model, plan: Any, terrain: Terrain) -> Placement:
+    """Put the model's centre on its anchor, its long side along the longest straight piece of it, its zero on the ground.
+
+    Parameters
+    ----------
+    plan
+        Footprint or road axis in EPSG:4547 [m].
+    """
+    road = model.anchor == "road"
+    line = max(shapely.get_parts(plan), key=lambda part: part.length) if road else shapely.get_exterior_ring(plan)
+    xy = shapely.get_coordinates(line)
+    step = np.diff(xy, axis=0)
+    longest = int(np.argmax(np.hypot(step[:, 0], step[:, 1])))
+    rotation = round((float(np.degrees(np.arctan2(step[longest, 1], step[longest, 0]))) - model.long_axis_deg) % 180.0, 4)
     angle = np.radians(rotation)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    spot = shapely.centroid(footprint)
-    east, north = np.array([spot.x, spot.y]) - turn @ np.array(model.centre)
-    ground = terrain.at(spot.x, spot.y)
-    return Placement(round(float(east), 3), round(float(north), 3), round(ground - model.zero_m, 2), rotation)
+    centre = (xy[longest] + xy[longest + 1]) / 2 if road else shapely.get_coordinates(shapely.centroid(plan))[0]
+    east, north = centre - turn @ np.array(model.centre)
+    ground = terrain.at(float(centre[0]), float(centre[1]))
+    return Placement(round(float(east), 3), round(float(north), 3), ground, rotation)
 
 
 def open_model(path: Path) -> Any:
@@ -179,13 +208,13 @@ def _georeference_ifc2x3(file: Any, model: Model, placement: Placement) -> None:
 
 
 def write_models(
-    data: Path, out: Path, buildings: list[Building], terrain: Terrain, fwbh: dict[int, str], sources: dict[str, str]
+    data: Path, out: Path, buildings: list[Building], roads: list[Road], terrain: Terrain, fwbh: dict[int, str]
 ) -> None:
     """Write the placed models and ``placement.csv``; lon/lat there is where the model's local origin comes to lie."""
-    by_id = {building.osm_id: building for building in buildings}
+    plans = {("building", b.osm_id): b.plan for b in buildings} | {("road", r.osm_id): r.plan for r in roads}
     rows = []
     for model in MODELS:
-        placement = place(model, by_id[model.osm_id].plan, terrain)
+        placement = place(model, plans[model.anchor, model.osm_id], terrain)
         file = open_model(data / model.source_file)
         georeference(file, model, placement)
         write_text(out / model.file, file.to_string())
@@ -195,9 +224,10 @@ def write_models(
                 "file": model.file,
                 "title": model.title,
                 "licence": model.licence,
-                "source": sources[model.source],
+                "source": model.source,
+                "anchor": model.anchor,
                 "osm_id": model.osm_id,
-                "fwbh": fwbh[model.osm_id],
+                "fwbh": fwbh[model.osm_id] if model.anchor == "building" else "",
                 "easting": f"{placement.easting:.3f}",
                 "northing": f"{placement.northing:.3f}",
                 "height": f"{placement.height_m:.2f}",
