@@ -1,0 +1,202 @@
+/** The 3D layers: loading, visibility, colours, selection. A layer that fails leaves the others alone. */
+import {
+  Cartesian2,
+  Cartesian3,
+  Cesium3DTileColorBlendMode,
+  Cesium3DTileFeature,
+  Cesium3DTileset,
+  Cesium3DTileStyle,
+  Color,
+  ImageBasedLighting,
+  type Cesium3DTile,
+  type CesiumWidget,
+  type StyleExpression,
+} from "cesium";
+import { serviceRoot, serviceUrl, type LayerInfo } from "./api";
+import { t } from "./i18n";
+import { baseColour, SELECTED } from "./style";
+import { whenShown } from "./tilesReady";
+
+export type Status = "idle" | "loading" | "ready" | "failed";
+
+export interface Picked {
+  layer: string;
+  code: string;
+  properties: Record<string, unknown>;
+}
+
+const FLAT = { lighting: new Cartesian3(0.42, 0.435, 0.46), none: new Cartesian3() };
+
+function skyLight(): ImageBasedLighting {
+  const coefficients = [FLAT.lighting, ...Array.from({ length: 8 }, () => FLAT.none)];
+  const light = new ImageBasedLighting();
+  light.sphericalHarmonicCoefficients = coefficients;
+  light.imageBasedLightingFactor = new Cartesian2(1, 0);
+  return light;
+}
+
+export class Layer {
+  status: Status = "idle";
+  visible = false;
+  /** Why loading failed. */
+  error: unknown;
+  failedTiles = 0;
+  pendingTiles = 0;
+  tileset: Cesium3DTileset | undefined;
+  /** Uses of buildings met in the tiles so far. */
+  readonly uses = new Set<string>();
+
+  constructor(readonly info: LayerInfo) {}
+
+  get codeProperty(): string {
+    return this.info.code_property ?? "code";
+  }
+}
+
+export class Layers {
+  readonly all: Layer[];
+  private selected: { layer: string | undefined; code: string } | undefined;
+  private hidden = new Set<string>();
+  private readonly colours = new Map<string, Color>();
+
+  constructor(
+    private readonly widget: CesiumWidget,
+    infos: LayerInfo[],
+    private readonly onChange: () => void,
+  ) {
+    this.all = infos.map((info) => new Layer(info));
+  }
+
+  find(id: string | undefined): Layer | undefined {
+    return this.all.find((layer) => layer.info.id === id);
+  }
+
+  /** Shows or hides a layer; resolves when the tiles for the present view are there or the layer has failed. */
+  async setVisible(layer: Layer, on: boolean): Promise<void> {
+    layer.visible = on;
+    if (layer.tileset) layer.tileset.show = on;
+    this.updateHidden();
+    this.changed();
+    if (on && !layer.tileset && layer.status !== "loading") await this.load(layer);
+  }
+
+  select(code: string | undefined, layer?: string): void {
+    this.selected = code === undefined ? undefined : { code, layer };
+    for (const { tileset } of this.all) tileset?.makeStyleDirty();
+    this.widget.scene.requestRender();
+  }
+
+  /** Feature under a point of the canvas (CSS pixels from its upper left corner). */
+  pickAt(x: number, y: number): Picked | undefined {
+    const object: unknown = this.widget.scene.pick(new Cartesian2(x, y));
+    if (!(object instanceof Cesium3DTileFeature)) return undefined;
+    const layer = this.all.find(({ tileset }) => tileset === object.tileset);
+    const code: unknown = layer && object.getProperty(layer.codeProperty);
+    if (!layer || code === undefined || code === null || code === "") return undefined;
+    const properties: Record<string, unknown> = {};
+    for (const name of object.getPropertyIds()) properties[name] = object.getProperty(name);
+    return { layer: layer.info.id, code: String(code), properties };
+  }
+
+  private async load(layer: Layer): Promise<void> {
+    layer.status = "loading";
+    layer.error = undefined;
+    layer.failedTiles = 0;
+    this.changed();
+    try {
+      const url = serviceUrl(layer.info.href);
+      if (url.origin !== serviceRoot().origin) throw new Error(t("error.foreignTiles", { host: url.host }));
+      const tileset = await Cesium3DTileset.fromUrl(url.href, {
+        environmentMapOptions: { enabled: false },
+        enableCollision: false,
+        cullRequestsWhileMoving: true,
+      } as Cesium3DTileset.ConstructorOptions);
+      this.attach(layer, tileset);
+      await whenShown(tileset, this.widget.scene, () => layer.visible);
+      layer.status = "ready";
+    } catch (error) {
+      layer.status = "failed";
+      layer.error = error;
+    }
+    this.changed();
+  }
+
+  private attach(layer: Layer, tileset: Cesium3DTileset): void {
+    layer.tileset = tileset;
+    tileset.show = layer.visible;
+    tileset.imageBasedLighting = skyLight();
+    // BIM keeps its own materials; blocks and pipes are drawn in the colour of their class.
+    tileset.colorBlendMode =
+      layer.info.kind === "bim" ? Cesium3DTileColorBlendMode.HIGHLIGHT : Cesium3DTileColorBlendMode.REPLACE;
+    tileset.style = this.makeStyle(layer);
+    tileset.tileFailed.addEventListener(() => {
+      layer.failedTiles += 1;
+      this.changed();
+    });
+    tileset.loadProgress.addEventListener((pending: number, processing: number) => {
+      layer.pendingTiles = pending + processing;
+      this.changed();
+    });
+    if (layer.info.kind === "buildings") {
+      tileset.tileLoad.addEventListener((tile: Cesium3DTile) => this.noteUses(layer, tile));
+    }
+    this.widget.scene.primitives.add(tileset);
+  }
+
+  /** The style as functions, not expression text: values of the data never become code. */
+  private makeStyle(layer: Layer): Cesium3DTileStyle {
+    const { kind, id } = layer.info;
+    const style = new Cesium3DTileStyle();
+    const colour = (feature: Cesium3DTileFeature | undefined, result: Color): Color => {
+      if (feature && this.selected && this.isSelected(layer, feature)) return Color.clone(this.colour(SELECTED), result);
+      const use: unknown = kind === "buildings" ? feature?.getProperty("use") : undefined;
+      return Color.clone(this.colour(baseColour(kind, id, typeof use === "string" ? use : undefined)), result);
+    };
+    const show = (feature: Cesium3DTileFeature | undefined): boolean =>
+      !feature || kind !== "buildings" || this.hidden.size === 0 || !this.hidden.has(this.codeOf(layer, feature));
+    style.color = { evaluateColor: colour, evaluate: colour } as unknown as StyleExpression;
+    style.show = { evaluate: show } as unknown as StyleExpression;
+    return style;
+  }
+
+  private isSelected(layer: Layer, feature: Cesium3DTileFeature): boolean {
+    const { selected } = this;
+    if (!selected || (selected.layer !== undefined && selected.layer !== layer.info.id)) return false;
+    return this.codeOf(layer, feature) === selected.code;
+  }
+
+  private codeOf(layer: Layer, feature: Cesium3DTileFeature): string {
+    return String(feature.getProperty(layer.codeProperty));
+  }
+
+  private colour(css: string): Color {
+    let colour = this.colours.get(css);
+    if (!colour) {
+      colour = Color.fromCssColorString(css);
+      this.colours.set(css, colour);
+    }
+    return colour;
+  }
+
+  private noteUses(layer: Layer, tile: Cesium3DTile): void {
+    const before = layer.uses.size;
+    const { content } = tile;
+    for (let index = 0; index < content.featuresLength; index += 1) {
+      const use: unknown = content.getFeature(index).getProperty("use");
+      layer.uses.add(typeof use === "string" ? use : "");
+    }
+    if (layer.uses.size !== before) this.onChange();
+  }
+
+  /** A BIM model on show takes the place of the plain blocks it names. */
+  private updateHidden(): void {
+    const shown = this.all.filter(({ visible, info }) => visible && info.kind === "bim");
+    this.hidden = new Set(shown.flatMap(({ info }) => info.replaces ?? []));
+    for (const { tileset, info } of this.all) if (info.kind === "buildings") tileset?.makeStyleDirty();
+  }
+
+  private changed(): void {
+    this.onChange();
+    this.widget.scene.requestRender();
+  }
+}

@@ -1,0 +1,93 @@
+/** The panel of one feature: code, attributes of the register, link to the OGC API item. */
+import { itemPath, readCollectionTitles, readItem, readSchema, reason, serviceUrl, type Item, type Schema } from "./api";
+import { attributeLines } from "./attributes";
+import { button, h, icon } from "./dom";
+import { language, onLanguage, t } from "./i18n";
+
+export interface Shown {
+  code: string;
+  collection: string;
+  /** Name of the attribute that holds the code. */
+  codeProperty: string;
+  /** Attributes of the tile, shown where the register cannot be asked. */
+  tile?: Record<string, unknown>;
+}
+
+export class Panel {
+  private shown: Shown | undefined;
+  private turn = 0;
+
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly onClose: () => void,
+  ) {
+    root.hidden = true;
+    root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.onClose();
+    });
+    onLanguage(() => this.shown && void this.show(this.shown));
+  }
+
+  hide(): void {
+    this.shown = undefined;
+    this.turn += 1;
+    this.root.hidden = true;
+    this.root.replaceChildren();
+  }
+
+  /** Fills the panel; an answer that comes after the next selection is dropped. */
+  async show(feature: Shown, known?: Item): Promise<void> {
+    this.shown = feature;
+    this.turn += 1;
+    const mine = this.turn;
+    const spoken = language();
+    const heading = h("h2", {}, feature.collection);
+    const body = h("div", { class: "attributes", "data-testid": "attributes", "aria-live": "polite" }, t("panel.loading"));
+    this.draw(feature, heading, body);
+    const [title, schema, item] = await Promise.all([
+      readCollectionTitles(spoken).then((titles) => titles.get(feature.collection), () => undefined),
+      // Without a schema the attribute names stand in for titles; the attributes matter more.
+      readSchema(feature.collection, spoken).catch((): Schema => ({})),
+      known ?? readItem(feature.collection, feature.code, spoken).catch((error: unknown) => reason(error)),
+    ]);
+    if (mine !== this.turn) return;
+    if (title) heading.textContent = title;
+    const failure = typeof item === "string" ? item : item ? undefined : t("panel.notInRegister", { collection: title ?? feature.collection });
+    const properties = typeof item === "object" ? item.properties : (feature.tile ?? {});
+    const lines = attributeLines(properties, schema, spoken, [feature.codeProperty]);
+    body.replaceChildren();
+    if (failure) body.append(h("p", { class: "bad", role: "status" }, t("panel.fromTile", { reason: failure })));
+    if (lines.length === 0) body.append(h("p", { class: "hint" }, t("panel.empty")));
+    const list = h("dl", {});
+    for (const { name, title: label, text, hint } of lines) {
+      list.append(h("dt", { title: hint }, label), h("dd", { "data-name": name }, text));
+    }
+    body.append(list);
+  }
+
+  private draw(feature: Shown, heading: HTMLElement, body: HTMLElement): void {
+    const { root } = this;
+    const copied = h("span", { class: "hint", role: "status" });
+    const copy = button(t("panel.copy"), { class: "icon", "data-testid": "copy-code" }, () => {
+      // The clipboard exists on secure origins only.
+      const writing = navigator.clipboard?.writeText(feature.code) ?? Promise.reject(new Error("no clipboard"));
+      writing.then(
+        () => (copied.textContent = t("panel.copied")),
+        () => (copied.textContent = t("panel.copyFailed")),
+      );
+    }, icon("copy"));
+    const url = serviceUrl(itemPath(feature.collection, feature.code));
+    url.searchParams.set("lang", language());
+    const link = h("a", { href: url.href, target: "_blank", rel: "noopener", "data-testid": "item-link" }, `${t("panel.item")} ↗`);
+    const close = button(t("app.close"), { class: "icon", "data-testid": "close-panel" }, this.onClose, icon("close"));
+    root.setAttribute("aria-label", t("panel.title"));
+    root.replaceChildren(
+      h("header", {}, heading, close),
+      h("div", { class: "code" }, h("span", { class: "hint" }, t("panel.code")), h("code", { "data-testid": "code" }, feature.code), copy),
+      copied,
+      h("p", {}, link),
+      body,
+    );
+    root.hidden = false;
+  }
+}

@@ -1,0 +1,82 @@
+/** The page around the 3D view. Drawn at once, before the engine is loaded. */
+import { serviceUrl } from "./api";
+import { h, icon } from "./dom";
+import { language, onLanguage, setLanguage, t, type Language } from "./i18n";
+
+export interface Shell {
+  title: HTMLElement;
+  bar: HTMLElement;
+  map: HTMLElement;
+  tree: HTMLElement;
+  legend: HTMLElement;
+  side: HTMLElement;
+  underground: HTMLInputElement;
+  panel: HTMLElement;
+  banner: HTMLElement;
+  alerts: HTMLElement;
+  attribution: HTMLElement;
+  controls: HTMLElement;
+  /** Closes the layer drawer where it covers the view (phones). */
+  uncover(): void;
+  /** Puts the words of the current language in place; called again after each change of language. */
+  translate(): void;
+}
+
+const LANGUAGES: readonly [Language, string][] = [["en", "English"], ["zh", "中文"]];
+
+export function drawShell(root: HTMLElement): Shell {
+  const title = h("h1", {});
+  const languages = h("select", { id: "language", "data-testid": "language" });
+  for (const [id, name] of LANGUAGES) languages.append(h("option", { value: id, lang: id === "zh" ? "zh-Hans" : "en" }, name));
+  languages.addEventListener("change", () => setLanguage(languages.value as Language));
+  const menu = h("button", { type: "button", class: "menu", "aria-controls": "side", "data-testid": "menu" });
+  const bar = h("header", { class: "bar" }, menu, title, languages);
+  const banner = h("section", { class: "banner", "data-testid": "notices", hidden: true });
+  const alerts = h("section", { class: "alerts", role: "alert", "data-testid": "alerts", hidden: true });
+  const map = h("div", { class: "map", "data-testid": "map" }, h("p", { class: "starting" }));
+  const tree = h("div", { "data-testid": "layers" });
+  const underground = h("input", { type: "checkbox", id: "underground", "data-testid": "underground" });
+  const undergroundLabel = h("label", { for: "underground" });
+  const legend = h("section", { class: "legend", "data-testid": "legend", hidden: true });
+  const collections = h("a", { target: "_blank", rel: "noopener" });
+  const side = h(
+    "nav", { class: "side", id: "side" }, tree,
+    h("div", { class: "layer" }, h("div", { class: "layer-line" }, underground, undergroundLabel)),
+    legend, h("p", { class: "links" }, collections),
+  );
+  const panel = h("aside", { class: "panel", "data-testid": "panel", hidden: true });
+  const controls = h("div", { class: "controls", role: "group" });
+  const attribution = h("footer", { class: "attribution", "data-testid": "attribution" });
+  root.replaceChildren(bar, banner, alerts, h("main", {}, map, side, panel, controls, attribution));
+
+  const setOpen = (open: boolean): void => {
+    side.classList.toggle("closed", !open);
+    menu.setAttribute("aria-expanded", String(open));
+  };
+  menu.addEventListener("click", () => setOpen(side.classList.contains("closed")));
+  const phone = matchMedia("(max-width: 700px)");
+  setOpen(!phone.matches);
+  const uncover = (): void => {
+    if (phone.matches) setOpen(false);
+  };
+
+  const translate = (): void => {
+    languages.value = language();
+    languages.setAttribute("aria-label", t("app.language"));
+    menu.replaceChildren(icon("menu"), t("app.layers"));
+    side.setAttribute("aria-label", t("app.layers"));
+    undergroundLabel.textContent = t("view.underground");
+    undergroundLabel.title = t("view.undergroundHint");
+    legend.setAttribute("aria-label", t("legend.title"));
+    collections.textContent = `${t("app.collections")} ↗`;
+    const url = serviceUrl("collections");
+    url.searchParams.set("lang", language());
+    collections.href = url.href;
+    const starting = map.querySelector(".starting");
+    if (starting) starting.textContent = t("app.starting");
+    map.querySelector("canvas")?.setAttribute("aria-label", t("app.map"));
+  };
+  translate();
+  onLanguage(translate);
+  return { title, bar, map, tree, legend, side, underground, panel, banner, alerts, attribution, controls, uncover, translate };
+}

@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { formatHash, parseHash, type ViewState } from "../src/urlState";
+
+const full: ViewState = {
+  camera: { longitude: 114.401235, latitude: 30.506789, height: 812.5, heading: 20.5, pitch: -35.1 },
+  layers: ["buildings", "bim/M 1", "networks/water", "odd,name&x=1"],
+  selected: { code: "0xScRe4drECQ4DMSqUjd6$_建", layer: "bim/M 1" },
+  underground: true,
+};
+
+test("a link gives back the view it was made from", () => {
+  expect(parseHash(formatHash(full))).toEqual(full);
+});
+
+test("no visible layer differs from the default layers", () => {
+  expect(parseHash(formatHash({ layers: [], underground: false })).layers).toEqual([]);
+  expect(parseHash(formatHash({ underground: false })).layers).toBeUndefined();
+});
+
+test("an empty hash opens the default view", () => {
+  expect(parseHash("")).toEqual({ underground: false });
+  expect(parseHash("#")).toEqual({ underground: false });
+});
+
+test.each(["#c=1,2,3", "#c=a,b,c,d,e", "#c=,,,,", "#c=200,0,100,0,-30", "#c=0,0,1e99,0,-30", "#c=0,0,100,0,-95"])(
+  "a camera that makes no sense is left out: %s",
+  (hash) => expect(parseHash(hash).camera).toBeUndefined(),
+);
+
+test("a badly escaped code does not stop the viewer", () => {
+  expect(parseHash("#s=%E0%A4%A").selected?.code).toBe("%E0%A4%A");
+});

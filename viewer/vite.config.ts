@@ -1,0 +1,22 @@
+import { defineConfig } from "vitest/config";
+import { cesiumAssets } from "./scripts/cesiumAssets";
+
+const CESIUM = "cesium";
+const SERVER = process.env["CIM_URL"] ?? "http://127.0.0.1:8000";
+
+export default defineConfig(({ command }) => ({
+  // A relative base keeps the build valid under /viewer/ and under any proxy path in front of it.
+  base: command === "build" ? "./" : "/viewer/",
+  define: { CESIUM_BASE_URL: JSON.stringify(`./${CESIUM}/`) },
+  plugins: [cesiumAssets(CESIUM)],
+  build: {
+    target: "es2022",
+    sourcemap: false,
+    // Inlined data: URLs would need a looser content security policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 6000,
+  },
+  server: { proxy: { "/collections": SERVER, "/3dtiles": SERVER } },
+  test: { include: ["test/**/*.test.ts"] },
+}));
