@@ -12,7 +12,6 @@ import shutil
 from pathlib import Path
 
 import shapely
-
 from sample_city import addresses, cables, census, divisions, drains, ifc, pressure, profiles, readme, sources
 from sample_city.area import to_metres
 from sample_city.roadgraph import build_road_graph
@@ -24,9 +23,7 @@ from sample_city.writers import write_shapefile_zip
 MADE = ("divisions", "census", "addresses", "networks", "terrain", "roads", "ifc", "LICENSES")
 
 
-def build_networks(
-    roads: list[sources.Road], buildings: list[sources.Building], terrain: Terrain
-) -> list[Survey]:
+def build_networks(roads: list[sources.Road], buildings: list[sources.Building], terrain: Terrain) -> list[Survey]:
     """Build all six networks along the same road graph."""
     graph = build_road_graph(roads)
     return [

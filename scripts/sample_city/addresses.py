@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from sample_city.area import seeded, to_degrees
 from sample_city.sources import Building, Road
@@ -56,7 +57,7 @@ def door_addresses(buildings: list[Building], roads: dict[str, Any]) -> dict[int
     return found
 
 
-def _number(road: Any, spot: Any) -> int:
+def _number(road: BaseGeometry, spot: BaseGeometry) -> int:
     line = max(shapely.get_parts(road), key=lambda part: (-shapely.distance(part, spot), part.length))
     west, south, _, _ = road.bounds
     foot = shapely.line_interpolate_point(line, shapely.line_locate_point(line, spot))
@@ -106,11 +107,11 @@ def _company_rows(companies: list[str], roads: dict[str, Any], by_id: dict[int, 
     return rows
 
 
-def _spot(building: Building) -> Any:
+def _spot(building: Building) -> BaseGeometry:
     return shapely.point_on_surface(building.plan)
 
 
-def _row(text: str, spot: Any, source: str, number: str, synthetic: int) -> dict[str, object]:
+def _row(text: str, spot: BaseGeometry, source: str, number: str, synthetic: int) -> dict[str, object]:
     lonlat = to_degrees(spot)
     return {
         "原始地址": text,

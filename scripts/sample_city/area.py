@@ -1,10 +1,11 @@
 """Facts of the sample area: place, seed, dates, coordinate conversion."""
 
 import random
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from cim.crs import transform_xy
 
@@ -28,21 +29,21 @@ def seeded(*key: object) -> random.Random:
     return random.Random(":".join([SEED, *map(str, key)]))
 
 
-def to_metres(geometry: Any) -> Any:
+def to_metres(geometry: BaseGeometry) -> BaseGeometry:
     """Convert lon/lat degrees (EPSG:4490) to easting/northing metres (EPSG:4547)."""
     return _convert(geometry, STORE_CRS, PROJECTED_CRS)
 
 
-def to_degrees(geometry: Any) -> Any:
+def to_degrees(geometry: BaseGeometry) -> BaseGeometry:
     """Convert easting/northing metres (EPSG:4547) to lon/lat degrees (EPSG:4490), rounded to 1e-9 degree."""
     moved = _convert(geometry, PROJECTED_CRS, STORE_CRS)
     return shapely.transform(moved, lambda xy: np.round(xy, 9))
 
 
-def _convert(geometry: Any, source: str, target: str) -> Any:
+def _convert(geometry: BaseGeometry, source: str, target: str) -> BaseGeometry:
     return shapely.transform(geometry, lambda xy: np.column_stack(transform_xy(source, target, xy[:, 0], xy[:, 1])))
 
 
-def sample_box() -> Any:
+def sample_box() -> BaseGeometry:
     """Return the sample area as a polygon in EPSG:4547."""
     return shapely.box(E0, N0, E0 + WIDTH_M, N0 + DEPTH_M)

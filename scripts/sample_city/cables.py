@@ -81,9 +81,7 @@ def build_lighting(graph: RoadGraph, terrain: Terrain) -> Survey:
     """Build street lighting: a lamp post every 30 m, cables joined at hand holes in the junctions, one control cabinet."""
     survey = Survey("LD", "示例路灯管理所", terrain)
     trench = build_trench(graph, LIGHTING_OFFSET_M)
-    pairs = [
-        (number, Station(at, "路灯")) for number, line in enumerate(trench.lines) for at in every(line.length, 30.0)
-    ]
+    pairs = [(number, Station(at, "路灯")) for number, line in enumerate(trench.lines) for at in every(line.length, 30.0)]
     degree = graph.degree()
     cabinet = max(graph.nodes, key=lambda node: (degree[node], -node))
     lay_chains(

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from sample_city.area import COUNTY, SURVEY_DATE, seeded
 from sample_city.divisions import village_of
@@ -143,7 +144,7 @@ def build_bad_census(good: list[Row]) -> list[Row]:
     return [*base[:7], original, base[8]]
 
 
-def _bow_tie(shape: Any) -> Any:
+def _bow_tie(shape: BaseGeometry) -> BaseGeometry:
     """Return an outline that runs to and fro on one line, so that no repair can make a polygon of it."""
     west, south, east, north = shape.bounds
     middle = ((west + east) / 2, (south + north) / 2)

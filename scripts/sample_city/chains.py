@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -78,7 +79,7 @@ def lay_chains(
                 index[station.key] = chain[-1]
         chain.append(index[f"node:{edge.v}"])
         date = installation_date(survey.code, number)
-        for start, end in zip(chain[:-1], chain[1:], strict=True):
+        for start, end in pairwise(chain):
             survey.add_line(make(number).line(start, end, date))
     return index
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from sample_city.area import COUNTY, E0, N0, sample_box, to_degrees
 from sample_city.sources import Division
@@ -75,11 +76,11 @@ def build_boundaries(divisions: list[Division]) -> list[dict[str, Any]]:
     return rows
 
 
-def _parts(shape: Any) -> list[Any]:
+def _parts(shape: BaseGeometry) -> list[Any]:
     return list(shapely.get_parts(shape))
 
 
-def village_of(villages: dict[str, Any], lonlat: Any) -> str:
+def village_of(villages: dict[str, Any], lonlat: BaseGeometry) -> str:
     """Return the code of the village that holds a point guaranteed inside the footprint."""
     inside = shapely.point_on_surface(lonlat)
     return min(villages, key=lambda code: (shapely.distance(villages[code], inside), code))

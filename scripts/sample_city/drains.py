@@ -4,9 +4,11 @@ import heapq
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import pairwise
+from typing import Final
 
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from sample_city.chains import installation_date
 from sample_city.roadgraph import XY, RoadGraph
@@ -34,9 +36,7 @@ class DrainKind:
     outfall: str
 
 
-RAIN: Final = DrainKind(
-    "YS", "示例排水公司", 1.6, 1.8, ((150, 300), (500, 400), (1200, 600), (3000, 800), (8000, 1000), (1e9, 1500)), ""
-)
+RAIN: Final = DrainKind("YS", "示例排水公司", 1.6, 1.8, ((150, 300), (500, 400), (1200, 600), (3000, 800), (8000, 1000), (1e9, 1500)), "")
 SEWAGE: Final = DrainKind("WS", "示例排水公司", -2.2, 2.4, ((800, 300), (3000, 400), (9000, 500), (1e9, 800)), "泵站")
 
 
@@ -102,7 +102,7 @@ def _direct(trench: Trench, outfall: int, terrain: Terrain) -> tuple[dict[int, f
     return distance, runs
 
 
-def _manholes(line: Any, start_m: float) -> list[XY]:
+def _manholes(line: BaseGeometry, start_m: float) -> list[XY]:
     """Return manhole positions: at the start, at bends and at most `MANHOLE_M` apart; the end node is not among them."""
     stops = [start_m]
     for xy in shapely.get_coordinates(line)[1:-1]:
@@ -111,7 +111,7 @@ def _manholes(line: Any, start_m: float) -> list[XY]:
             stops.append(at)
     stops.append(line.length)
     out: list[float] = []
-    for a, b in zip(stops[:-1], stops[1:], strict=True):
+    for a, b in pairwise(stops):
         n = max(1, math.ceil((b - a) / MANHOLE_M))
         out += [a + (b - a) * i / n for i in range(n)]
     return [point_at(line, at) for at in out]
@@ -130,9 +130,7 @@ def _line(kind: DrainKind, start: int, end: int, dn: int, edge: int) -> Line:
     return Line(start, end, f"DN{dn}", material, "直埋", installation_date(kind.code, edge), flow="+")
 
 
-def _lay(
-    survey: Survey, kind: DrainKind, run: _Run, points: dict[int, int], upstream: dict[int, float], level: dict[int, float]
-) -> None:
+def _lay(survey: Survey, kind: DrainKind, run: _Run, points: dict[int, int], upstream: dict[int, float], level: dict[int, float]) -> None:
     """Lay one run; keeps the lowest arriving invert and the greatest arriving pipe at its end."""
     length = upstream[run.u] if run.u is not None else 0.0
     chain = [points[run.u] if run.u is not None else survey.add_point(run.chain[0], 0.0, subsid="检查井")]
@@ -141,7 +139,7 @@ def _lay(
     first = survey.points[chain[0]].high_m - kind.cover_m - _size(kind, length) / 1000
     invert = round(min(first, level.get(run.u, math.inf) if run.u is not None else math.inf), 2)
     _set_invert(survey, chain[0], invert)
-    for start, end in zip(chain[:-1], chain[1:], strict=True):
+    for start, end in pairwise(chain):
         step = math.dist(survey.points[start].xy, survey.points[end].xy)
         length += step
         dn = _size(kind, length)

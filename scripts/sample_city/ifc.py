@@ -3,12 +3,13 @@
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import ifcopenshell
 import ifcopenshell.guid
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from sample_city.area import PROJECTED_CRS, VERTICAL_DATUM, to_degrees
 from sample_city.sources import Building, Road
@@ -97,7 +98,7 @@ class Placement:
         return round(float(np.cos(angle)), 12), round(float(np.sin(angle)), 12)
 
 
-def place(model: Model, plan: Any, terrain: Terrain) -> Placement:
+def place(model: Model, plan: BaseGeometry, terrain: Terrain) -> Placement:
     """Put the model's centre on its anchor, its long side along the longest straight piece of it, its zero on the ground.
 
     Parameters
@@ -119,7 +120,7 @@ def place(model: Model, plan: Any, terrain: Terrain) -> Placement:
     return Placement(round(float(east), 3), round(float(north), 3), ground, rotation)
 
 
-def open_model(path: Path) -> Any:
+def open_model(path: Path) -> ifcopenshell.file:
     """Open a model; IFC4X3_RC3 is read as IFC4X3_ADD2, its successor (all entities used here are the same in both)."""
     text = path.read_text(encoding="latin-1")
     if "'IFC4X3_RC3'" in text[:3000]:
@@ -132,7 +133,7 @@ def _guid(model: Model, part: str) -> str:
     return text
 
 
-def georeference(file: Any, model: Model, placement: Placement) -> None:
+def georeference(file: ifcopenshell.file, model: Model, placement: Placement) -> None:
     """Write the map conversion: entities from IFC4 on, property sets of the project in IFC2X3."""
     if model.shift != (0.0, 0.0, 0.0):
         location = file.by_type("IfcSite")[0].ObjectPlacement.RelativePlacement.Location
@@ -166,7 +167,7 @@ def georeference(file: Any, model: Model, placement: Placement) -> None:
     )
 
 
-def _georeference_ifc2x3(file: Any, model: Model, placement: Placement) -> None:
+def _georeference_ifc2x3(file: ifcopenshell.file, model: Model, placement: Placement) -> None:
     abscissa, ordinate = placement.axis
     conversion = {
         "Eastings": ("IfcLengthMeasure", placement.easting),
@@ -207,9 +208,7 @@ def _georeference_ifc2x3(file: Any, model: Model, placement: Placement) -> None:
         )
 
 
-def write_models(
-    data: Path, out: Path, buildings: list[Building], roads: list[Road], terrain: Terrain, fwbh: dict[int, str]
-) -> None:
+def write_models(data: Path, out: Path, buildings: list[Building], roads: list[Road], terrain: Terrain, fwbh: dict[int, str]) -> None:
     """Write the placed models and ``placement.csv``; lon/lat there is where the model's local origin comes to lie."""
     plans = {("building", b.osm_id): b.plan for b in buildings} | {("road", r.osm_id): r.plan for r in roads}
     rows = []
@@ -217,7 +216,7 @@ def write_models(
         placement = place(model, plans[model.anchor, model.osm_id], terrain)
         file = open_model(data / model.source_file)
         georeference(file, model, placement)
-        write_text(out / model.file, file.to_string())
+        write_text(out / model.file, file.to_string())  # type: ignore[no-untyped-call]  # ifcopenshell has no types
         lonlat = to_degrees(shapely.Point(placement.easting, placement.northing))
         rows.append(
             {

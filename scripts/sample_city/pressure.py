@@ -66,11 +66,8 @@ def _depth(kind: PressureKind, xy: XY) -> float:
 
 def _main(kind: PressureKind, highway: str) -> Make:
     dn = kind.sizes[0 if highway in WIDE else 1 if highway in MIDDLE else 2]
-    if kind.code == "JS":
-        material = "球墨铸铁" if dn >= 200 else "PE"
-    else:
-        material = "钢" if dn >= 200 else "PE"
-    return Make(f"DN{dn}", material, "直埋", pressure=kind.pressure)
+    large = "球墨铸铁" if kind.code == "JS" else "钢"
+    return Make(f"DN{dn}", large if dn >= 200 else "PE", "直埋", pressure=kind.pressure)
 
 
 def _stations(kind: PressureKind, trench: Trench, links: list[Connection]) -> dict[int, list[Station]]:
@@ -113,9 +110,5 @@ def _hydrants(survey: Survey, kind: PressureKind, trench: Trench, index: dict[st
         if survey.is_free(xy):
             hydrant = survey.add_point(xy, _depth(kind, xy), subsid="消火栓")
             survey.add_line(
-                Make("DN100", "球墨铸铁", "直埋", pressure=kind.pressure).line(
-                    index[key], hydrant, installation_date(kind.code, edge)
-                )
+                Make("DN100", "球墨铸铁", "直埋", pressure=kind.pressure).line(index[key], hydrant, installation_date(kind.code, edge))
             )
-
-

@@ -81,13 +81,14 @@ def write_census_profile(out: Path) -> None:
         ],
         "drop_personal": ["hzxm", "sfz", "lxdh"],
     }  # fmt: skip
-    head = "# Census fields -> register fields. `status` of the survey layer is the state of the survey (2 = done), kept as it is;\n"
+    head = "# Census fields -> register fields. `status` of the layer is the state of the survey (2 = done), kept as it is;\n"
     head += "# the state of the building comes from bxdcyy (0 none, 1 demolished, 2 under construction, 3 planned).\n"
     _dump(out / "profile.yaml", document, head)
 
 
 FEATURES: Final = {
-    "三通": "TEE", "四通": "CROSS", "多通": "N_WAY", "弯头": "BEND", "变径": "REDUCER", "直线点": "STRAIGHT", "起始点": "START", "终止点": "END",
+    "三通": "TEE", "四通": "CROSS", "多通": "N_WAY", "弯头": "BEND", "变径": "REDUCER", "直线点": "STRAIGHT",
+    "起始点": "START", "终止点": "END",
     "入户": "HOUSE_IN", "户出": "HOUSE_OUT", "进水口": "INLET", "出水口": "OUTLET",
 }  # fmt: skip
 APPENDAGES: Final = {

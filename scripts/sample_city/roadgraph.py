@@ -97,7 +97,7 @@ def _merge_junctions(nodes: dict[int, XY], edges: list[Edge]) -> tuple[dict[int,
         u, v = groups.find(edge.u), groups.find(edge.v)
         if u == v:
             continue
-        inner = [xy for xy in shapely.simplify(edge.line, 0.5).coords[1:-1]]
+        inner = list(shapely.simplify(edge.line, 0.5).coords)[1:-1]
         moved = Edge(u, v, shapely.LineString([centre[u], *inner, centre[v]]), edge.highway, edge.name)
         if not any({u, v} == {k.u, k.v} and shapely.hausdorff_distance(k.line, moved.line) < MERGE_M for k in kept):
             kept.append(moved)

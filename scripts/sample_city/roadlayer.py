@@ -29,7 +29,5 @@ def write_road_layers(path: Path, roads: list[Road], water: list[tuple[int, str,
     fields = {"osm_id": np.int64, "name": str, "name_en": str, "road_class": str, "highway": str}
     flags = dict.fromkeys(("oneway", "bridge", "tunnel"), np.int32)
     write_layer(path, "roads", rows, {**fields, **flags}, geometry_type="MultiLineString")
-    lakes = [
-        {"osm_id": osm_id, "name": name or None, "geometry": shapely.MultiPolygon([shape])} for osm_id, name, shape in water
-    ]
+    lakes = [{"osm_id": osm_id, "name": name or None, "geometry": shapely.MultiPolygon([shape])} for osm_id, name, shape in water]
     write_layer(path, "water", lakes, {"osm_id": np.int64, "name": str}, geometry_type="MultiPolygon")

@@ -64,7 +64,7 @@ def read_layer(path: Path, layer: str) -> tuple[dict[str, list[Any]], list[Any]]
     return plain, list(shapely.from_wkb(blobs))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and np.isnan(value) else value
@@ -113,9 +113,7 @@ def read_roads(data: Path) -> list[Road]:
 def read_water(data: Path) -> list[tuple[int, str, Any]]:
     """Read the water polygons as (OSM id, name, lon/lat geometry)."""
     c, shapes = read_layer(data / OSM_FILE, "water")
-    return [
-        (int(c["osm_id"][i]), c["name"][i] or "", shape) for i, shape in enumerate(shapes) if shape.geom_type == "Polygon"
-    ]
+    return [(int(c["osm_id"][i]), c["name"][i] or "", shape) for i, shape in enumerate(shapes) if shape.geom_type == "Polygon"]
 
 
 def read_divisions(data: Path, counties: tuple[str, ...], towns: tuple[str, ...]) -> list[Division]:
@@ -123,15 +121,21 @@ def read_divisions(data: Path, counties: tuple[str, ...], towns: tuple[str, ...]
     admin = data / "admin"
     found = [Division("420000000000", _name(admin / "cn_provinces.csv", "42"), "province", "")]
     found.append(Division("420100000000", _name(admin / "cn_cities.csv", "4201"), "city", "420000000000"))
-    for row in _rows(admin / "cn_areas.csv"):
-        if row["cityCode"] == "4201":
-            found.append(Division(row["code"].ljust(12, "0"), row["name"], "county", "420100000000"))
-    for row in _rows(admin / "cn_streets.csv"):
-        if row["areaCode"] in counties:
-            found.append(Division(row["code"].ljust(12, "0"), row["name"], "town", row["areaCode"].ljust(12, "0")))
-    for row in _rows(admin / "cn_villages_42_hubei.csv"):
-        if row["streetCode"] in towns:
-            found.append(Division(row["code"], row["name"], "village", row["streetCode"].ljust(12, "0")))
+    found += [
+        Division(row["code"].ljust(12, "0"), row["name"], "county", "420100000000")
+        for row in _rows(admin / "cn_areas.csv")
+        if row["cityCode"] == "4201"
+    ]
+    found += [
+        Division(row["code"].ljust(12, "0"), row["name"], "town", row["areaCode"].ljust(12, "0"))
+        for row in _rows(admin / "cn_streets.csv")
+        if row["areaCode"] in counties
+    ]
+    found += [
+        Division(row["code"], row["name"], "village", row["streetCode"].ljust(12, "0"))
+        for row in _rows(admin / "cn_villages_42_hubei.csv")
+        if row["streetCode"] in towns
+    ]
     order = ["province", "city", "county", "town", "village"]
     return sorted(found, key=lambda d: (order.index(d.level), d.code))
 

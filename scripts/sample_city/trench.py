@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from sample_city.area import seeded
 from sample_city.roadgraph import XY, Edge, RoadGraph
@@ -79,12 +80,12 @@ def _xy(point: Floats) -> XY:
     return round(float(point[0]), 3), round(float(point[1]), 3)
 
 
-def point_at(line: Any, at_m: float) -> XY:
+def point_at(line: BaseGeometry, at_m: float) -> XY:
     """Return the position at a chainage, rounded to 1 mm."""
     return _xy(shapely.get_coordinates(shapely.line_interpolate_point(line, at_m))[0])
 
 
-def beside(line: Any, at_m: float, distance_m: float) -> XY:
+def beside(line: BaseGeometry, at_m: float, distance_m: float) -> XY:
     """Return the position left of the line (right when negative) at a chainage."""
     low, high = max(0.0, at_m - 0.5), min(line.length, at_m + 0.5)
     (x0, y0), (x1, y1) = (shapely.get_coordinates(shapely.line_interpolate_point(line, s))[0] for s in (low, high))

@@ -45,9 +45,7 @@ def _columns(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, type]) -> t
     return values, masks
 
 
-def write_layer(
-    path: Path, layer: str, rows: Sequence[Mapping[str, Any]], fields: Mapping[str, type], *, geometry_type: str
-) -> None:
+def write_layer(path: Path, layer: str, rows: Sequence[Mapping[str, Any]], fields: Mapping[str, type], *, geometry_type: str) -> None:
     """Append one layer in EPSG:4490 (lon/lat) to a GeoPackage; the geometry stands under ``geometry`` in each row."""
     path.parent.mkdir(parents=True, exist_ok=True)
     values, masks = _columns(rows, fields)

@@ -10,6 +10,7 @@ import sys
 import zipfile
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyogrio
@@ -28,21 +29,21 @@ NETWORKS = SAMPLE / "networks"
 pytestmark = pytest.mark.skipif(not (SAMPLE / "README.md").exists(), reason="the sample city is not here")
 
 
-def rows(path):
+def rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as handle:
         return list(csv.DictReader(handle))
 
 
-def layer(path, name=None):
+def layer(path: Path | str, name: str | None = None) -> tuple[dict[str, Any], Any, dict[str, Any]]:
     meta, _, blobs, columns = pyogrio.raw.read(path, layer=name)
     return dict(zip(meta["fields"], columns, strict=True)), shapely.from_wkb(blobs), meta
 
 
-def census(name="guanggu_census"):
+def census(name: str = "guanggu_census") -> tuple[dict[str, Any], Any, dict[str, Any]]:
     return layer(f"/vsizip/{SAMPLE}/census/{name}.zip/{name}.shp")
 
 
-def dbf_records(name="guanggu_census"):
+def dbf_records(name: str = "guanggu_census") -> tuple[list[dict[str, bytes]], str]:
     """Read the DBF by its file format (dBASE III), values as bytes."""
     with zipfile.ZipFile(SAMPLE / "census" / f"{name}.zip") as archive:
         content = archive.read(f"{name}.dbf")
@@ -63,28 +64,28 @@ def dbf_records(name="guanggu_census"):
     return records, cpg
 
 
-def points_of(kind):
+def points_of(kind: str) -> dict[str, dict[str, str]]:
     return {p["EXP_NO"]: p for p in rows(NETWORKS / f"{kind}POINT.csv")}
 
 
-def lines_of(kind):
+def lines_of(kind: str) -> list[dict[str, str]]:
     return rows(NETWORKS / f"{kind}LINE.csv")
 
 
 # --- package -----------------------------------------------------------------------------------------------------------------
 
 
-def test_every_file_has_its_checksum_in_the_readme():
+def test_every_file_has_its_checksum_in_the_readme() -> None:
     stated = dict(re.findall(r"^\| (\S+) \| \d+ \| ([0-9a-f]{64}) \|$", (SAMPLE / "README.md").read_text("utf-8"), re.M))
     files = {p.relative_to(SAMPLE).as_posix(): p for p in SAMPLE.rglob("*") if p.is_file() and p.name != "README.md"}
     assert stated == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
 
 
-def test_the_sample_stays_below_15_megabytes():
+def test_the_sample_stays_below_15_megabytes() -> None:
     assert sum(p.stat().st_size for p in SAMPLE.rglob("*") if p.is_file()) <= 15e6
 
 
-def test_the_readme_says_what_is_synthetic_and_who_is_owed_attribution():
+def test_the_readme_says_what_is_synthetic_and_who_is_owed_attribution() -> None:
     text = (SAMPLE / "README.md").read_text("utf-8")
     assert "© OpenStreetMap contributors, ODbL 1.0" in text
     assert "buildings do not stand here" in text
@@ -92,20 +93,16 @@ def test_the_readme_says_what_is_synthetic_and_who_is_owed_attribution():
         assert word in text
 
 
-def test_a_second_run_gives_the_same_bytes(tmp_path):
-    data = next((p for p in (ROOT / ".cim" / "test-data",) if (p / "footprints").exists()), None)
-    if data is None:
-        pytest.skip("source data not unpacked in .cim/test-data")
-    subprocess.run(
-        [sys.executable, ROOT / "scripts" / "make_sample_city.py", "--data", data, "--out", tmp_path / "again"], check=True
-    )
-    assert (tmp_path / "again" / "README.md").read_bytes() == (SAMPLE / "README.md").read_bytes()
+def test_a_second_run_gives_the_same_bytes(real_data: Path, tmp_path: Path) -> None:
+    script = ROOT / "scripts" / "make_sample_city.py"
+    subprocess.run([sys.executable, script, "--data", real_data, "--out", tmp_path], check=True, capture_output=True)
+    assert (tmp_path / "README.md").read_bytes() == (SAMPLE / "README.md").read_bytes()
 
 
 # --- divisions ---------------------------------------------------------------------------------------------------------------
 
 
-def test_division_codes_have_twelve_digits_and_a_parent_in_the_table():
+def test_division_codes_have_twelve_digits_and_a_parent_in_the_table() -> None:
     table = {r["code"]: r for r in rows(SAMPLE / "divisions" / "divisions.csv")}
     assert all(re.fullmatch(r"\d{12}", code) for code in table)
     assert Counter(r["level"] for r in table.values())["county"] == 13  # Wuhan has 13 districts
@@ -113,7 +110,7 @@ def test_division_codes_have_twelve_digits_and_a_parent_in_the_table():
         assert row["parent_code"] in table or row["level"] == "province"
 
 
-def test_communities_tile_their_towns_and_county_without_gap_or_overlap():
+def test_communities_tile_their_towns_and_county_without_gap_or_overlap() -> None:
     fields, shapes, meta = layer(SAMPLE / "divisions" / "boundaries.gpkg", "divisions")
     assert meta["crs"] == "EPSG:4490"
     assert set(fields["synthetic"]) == {1}
@@ -130,7 +127,7 @@ def test_communities_tile_their_towns_and_county_without_gap_or_overlap():
     assert sum(shape.area for shape in villages.values()) == pytest.approx(by_level["county"]["420111000000"].area, rel=1e-12)
 
 
-def test_every_boundary_code_is_a_real_code_of_the_table():
+def test_every_boundary_code_is_a_real_code_of_the_table() -> None:
     names = {r["code"]: r["name"] for r in rows(SAMPLE / "divisions" / "divisions.csv")}
     fields, _, _ = layer(SAMPLE / "divisions" / "boundaries.gpkg", "divisions")
     assert [names[code] for code in fields["code"]] == list(fields["name"])
@@ -139,14 +136,14 @@ def test_every_boundary_code_is_a_real_code_of_the_table():
 # --- census ------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_census_has_every_osm_footprint_once():
+def test_the_census_has_every_osm_footprint_once() -> None:
     fields, shapes, meta = census()
     assert len(shapes) == OSM_FOOTPRINTS == len(set(fields["osm_id"])) == len(set(fields["fwbh"]))
     assert meta["crs"] == "EPSG:4490"
     assert shapely.is_valid(shapes).all()
 
 
-def test_the_dbf_is_gb18030_and_its_names_survive():
+def test_the_dbf_is_gb18030_and_its_names_survive() -> None:
     records, cpg = dbf_records()
     assert cpg.strip() == "GB18030"
     names = {r["jzmc"].decode("gb18030").strip() for r in records}
@@ -156,7 +153,7 @@ def test_the_dbf_is_gb18030_and_its_names_survive():
     assert not {"hzxm", "sfz", "lxdh"} & set(records[0])
 
 
-def test_census_attributes_keep_the_quality_rules_a04_to_a08():
+def test_census_attributes_keep_the_quality_rules_a04_to_a08() -> None:
     f, shapes, _ = census()
     to_metres = pyproj.Transformer.from_crs("EPSG:4490", "EPSG:4547", always_xy=True)  # noqa: TID251 - independent of cim.crs
     for i, shape in enumerate(shapes):
@@ -172,7 +169,7 @@ def test_census_attributes_keep_the_quality_rules_a04_to_a08():
         assert (f["aqjdjl"][i] is None) == (f["sfjgaqjd"][i] == "0")
 
 
-def test_the_profile_knows_every_code_in_the_census():
+def test_the_profile_knows_every_code_in_the_census() -> None:
     profile = yaml.safe_load((SAMPLE / "census" / "profile.yaml").read_text("utf-8"))
     f, _, _ = census()
     for name, field in profile["fields"].items():
@@ -182,7 +179,7 @@ def test_the_profile_knows_every_code_in_the_census():
     assert set(profile["keep"]) <= set(f)
 
 
-def test_each_bad_record_names_its_fault():
+def test_each_bad_record_names_its_fault() -> None:
     f, shapes, _ = census("guanggu_census_bad")
     faults = [text.split("fault: ")[1] for text in f["bz"] if "fault" in text]
     assert len(faults) == 8
@@ -193,7 +190,7 @@ def test_each_bad_record_names_its_fault():
 # --- addresses ---------------------------------------------------------------------------------------------------------------
 
 
-def test_every_building_has_an_address_inside_its_footprint():
+def test_every_building_has_an_address_inside_its_footprint() -> None:
     f, shapes, _ = census()
     footprint = dict(zip(f["fwbh"], shapes, strict=True))
     found = rows(SAMPLE / "addresses" / "addresses.csv")
@@ -204,7 +201,7 @@ def test_every_building_has_an_address_inside_its_footprint():
             assert footprint[row["建筑编号"]].buffer(1e-7).contains(shapely.Point(float(row["经度"]), float(row["纬度"])))
 
 
-def test_real_address_texts_are_told_from_synthetic_ones():
+def test_real_address_texts_are_told_from_synthetic_ones() -> None:
     found = rows(SAMPLE / "addresses" / "addresses.csv")
     assert any("726号华美达大酒店" in r["原始地址"] and r["synthetic"] == "0" for r in found)
     assert any("光谷资本大厦" in r["原始地址"] and "MIT" in r["来源"] for r in found)
@@ -215,7 +212,7 @@ def test_real_address_texts_are_told_from_synthetic_ones():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_line_end_is_a_point_at_the_same_place_and_depth_is_sane(kind):
+def test_every_line_end_is_a_point_at_the_same_place_and_depth_is_sane(kind: str) -> None:
     points, lines = points_of(kind), lines_of(kind)
     assert 300 <= len(lines) <= 2000
     for line in lines:
@@ -228,7 +225,7 @@ def test_every_line_end_is_a_point_at_the_same_place_and_depth_is_sane(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_network_is_one_connected_graph_without_duplicate_points(kind):
+def test_each_network_is_one_connected_graph_without_duplicate_points(kind: str) -> None:
     points, around = points_of(kind), defaultdict(set)
     for line in lines_of(kind):
         around[line["S_EXP"]].add(line["E_EXP"])
@@ -245,7 +242,7 @@ def test_each_network_is_one_connected_graph_without_duplicate_points(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_x_is_the_northing_and_features_agree_with_the_degree(kind):
+def test_x_is_the_northing_and_features_agree_with_the_degree(kind: str) -> None:
     points = points_of(kind)
     degree = Counter(line[end] for line in lines_of(kind) for end in ("S_EXP", "E_EXP"))
     for number, point in points.items():
@@ -258,7 +255,7 @@ def test_x_is_the_northing_and_features_agree_with_the_degree(kind):
 
 
 @pytest.mark.parametrize("kind", ["YS", "WS"])
-def test_gravity_lines_fall_in_the_direction_of_flow_to_one_outfall(kind):
+def test_gravity_lines_fall_in_the_direction_of_flow_to_one_outfall(kind: str) -> None:
     leaves = Counter()
     for line in lines_of(kind):
         fall = float(line["S_HIGH"]) - float(line["E_HIGH"])
@@ -269,7 +266,7 @@ def test_gravity_lines_fall_in_the_direction_of_flow_to_one_outfall(kind):
     assert [points_of(kind)[number]["FEATURE"] for number in outfalls] == ["出水口"]
 
 
-def test_the_network_profile_knows_every_word_of_the_tables():
+def test_the_network_profile_knows_every_word_of_the_tables() -> None:
     profile = yaml.safe_load((NETWORKS / "profile.yaml").read_text("utf-8"))
     assert profile["axis"] == "northing-easting"
     for kind in KINDS:
@@ -285,7 +282,7 @@ def test_the_network_profile_knows_every_word_of_the_tables():
 # --- terrain -----------------------------------------------------------------------------------------------------------------
 
 
-def test_the_terrain_covers_the_buildings_with_300_metres_to_spare_and_says_it_is_synthetic():
+def test_the_terrain_covers_the_buildings_with_300_metres_to_spare_and_says_it_is_synthetic() -> None:
     with rasterio.open(SAMPLE / "terrain" / "guanggu_dem.tif") as raster:
         assert raster.crs.to_epsg() == 4547
         assert (raster.dtypes[0], raster.nodata, raster.res) == ("float32", -9999.0, (5.0, 5.0))
@@ -309,7 +306,7 @@ def test_the_terrain_covers_the_buildings_with_300_metres_to_spare_and_says_it_i
 # --- models ------------------------------------------------------------------------------------------------------------------
 
 
-def map_conversion(path):
+def map_conversion(path: Path) -> list[float]:
     """Read easting, northing, height, abscissa, ordinate and scale from the text of the file."""
     text = path.read_text("latin-1")
     entity = re.search(r"IFCMAPCONVERSION\(#\d+,#\d+,([^)]*)\)", text)
@@ -320,7 +317,7 @@ def map_conversion(path):
 
 
 @pytest.mark.parametrize("placed", rows(SAMPLE / "ifc" / "placement.csv") if SAMPLE.exists() else [], ids=lambda r: r["file"])
-def test_a_model_lands_where_the_placement_table_says(placed):
+def test_a_model_lands_where_the_placement_table_says(placed: dict[str, str]) -> None:
     text = (SAMPLE / "ifc" / placed["file"]).read_text("latin-1")
     east, north, height, abscissa, ordinate, scale = map_conversion(SAMPLE / "ifc" / placed["file"])
     assert "EPSG:4547" in text
@@ -344,7 +341,7 @@ def test_a_model_lands_where_the_placement_table_says(placed):
 @pytest.mark.parametrize(
     ("name", "schema", "products"), [("fzk_haus", "IFC4", 80), ("duplex", "IFC2X3", 200), ("drainage", "IFC4X3_ADD2", 13)]
 )
-def test_a_model_opens_and_gives_geometry_near_its_origin(name, schema, products):
+def test_a_model_opens_and_gives_geometry_near_its_origin(name: str, schema: str, products: int) -> None:
     code = (
         "import sys, ifcopenshell, ifcopenshell.geom as g\n"
         "f = ifcopenshell.open(sys.argv[1]); s = g.settings(); s.set('use-world-coords', True)\n"
