@@ -1,12 +1,11 @@
 """Root command ``cim``; the subcommands come from the entry points ``cim.commands``."""
 
 import sys
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-import click
 import typer
-from typer.core import TyperGroup
 
 from cim import __version__, log
 from cim.cli_support import EXIT_FAULT, EXIT_RETRY, EXIT_USAGE, as_json_error, say
@@ -26,34 +25,9 @@ _SUMMARY = {
 }
 
 
-class _LazyGroup(TyperGroup):
-    """Loads a subcommand's package only when it is used: ``cim --help`` imports none of them."""
-
-    def _entry_points(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group="cim.commands")}
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        names = self._entry_points()
-        return [name for name in _SUMMARY if name in names] + sorted(set(names) - set(_SUMMARY))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        point = self._entry_points().get(cmd_name)
-        if point is None:
-            return None
-        if ctx.resilient_parsing or ("--help" in sys.argv[1:2]):
-            return click.Command(cmd_name, help=_SUMMARY.get(cmd_name, ""))
-        command: click.Command = typer.main.get_command(point.load())
-        command.name = cmd_name
-        return command
-
-
-app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.callback()
-def root(
-    version: bool = typer.Option(False, "--version", help="Print the version and end."),  # noqa: FBT001,FBT003,RUF100 - typer's form
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="Show debug events."),  # noqa: FBT001,FBT003,RUF100 - typer's form
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and end."),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Show debug events."),
 ) -> None:
     """Open City Information Model platform.
 
@@ -63,6 +37,38 @@ def root(
     if version:
         sys.stdout.write(f"cim {__version__}\n")
         raise typer.Exit
+
+
+def commands() -> dict[str, EntryPoint]:
+    """Return the entry points of all subcommands, in the order of ``cim --help``."""
+    found = {point.name: point for point in entry_points(group="cim.commands")}
+    return {name: found[name] for name in [*_SUMMARY, *sorted(set(found) - set(_SUMMARY))] if name in found}
+
+
+def build(wanted: Iterable[str]) -> typer.Typer:
+    """Return the root command with the named subcommands loaded and the others as entries of the help page only.
+
+    Loading all of them would import IFC, raster and server packages for a mere ``cim db status``.
+    """
+    root = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    root.callback()(_options)
+    loaded = set(wanted)
+    for name, point in commands().items():
+        summary = _SUMMARY.get(name, "")
+        sub: typer.Typer = point.load() if name in loaded else typer.Typer()
+        if name not in loaded:
+            sub.callback(invoke_without_command=True)(_nothing)
+        if len(sub.registered_commands) == 1 and sub.registered_callback is None and not sub.registered_groups:
+            callback = sub.registered_commands[0].callback
+            if callback is not None:
+                root.command(name, help=sub.registered_commands[0].help)(callback)
+                continue
+        root.add_typer(sub, name=name, short_help=summary)
+    return root
+
+
+def _nothing() -> None:
+    """Stand in the help page for a command that was not asked for."""
 
 
 def run(argv: list[str], *, obj: Any = None) -> int:  # noqa: ANN401 - settings handed over by tests and demo
@@ -77,21 +83,24 @@ def run(argv: list[str], *, obj: Any = None) -> int:  # noqa: ANN401 - settings 
     """
     as_json = "--json" in argv
     try:
-        command = typer.main.get_command(app)
+        command = typer.main.get_command(build(argument for argument in argv[:3] if not argument.startswith("-")))
         code = command.main(args=argv, prog_name="cim", standalone_mode=False, obj=obj)
     except CimError as error:
         if as_json:
             sys.stdout.write(as_json_error(error.as_dict()) + "\n")
         say(f"Error: [{error.code}] {error.message}" + (f"\nHint: {error.hint}" if error.hint else ""))
         return EXIT_RETRY if error.retryable else EXIT_FAULT
-    except click.UsageError as error:
+    except typer.Exit as end:
+        return end.exit_code
+    except typer.BadParameter as error:
         error.show(file=sys.stderr)
         return EXIT_USAGE
-    except (KeyboardInterrupt, click.Abort):
+    except typer.TyperException as error:
+        say(f"Error: {error}\nHint: cim --help")
+        return EXIT_USAGE
+    except (KeyboardInterrupt, typer.Abort):
         say("Interrupted; what was not finished was not written. Run the same command to go on.")
         return 130
-    except click.exceptions.Exit as end:
-        return end.exit_code
     return code if isinstance(code, int) else 0
 
 

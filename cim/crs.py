@@ -90,9 +90,7 @@ def transform_xy(source: str, target: str, x: Floats, y: Floats) -> tuple[Floats
     return np.asarray(out_x, dtype=np.float64), np.asarray(out_y, dtype=np.float64)
 
 
-def transform_box(
-    source: str, target: str, box: tuple[float, float, float, float]
-) -> tuple[float, float, float, float]:
+def transform_box(source: str, target: str, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     """Transform a box so that it covers the curved edges too (21 points per edge).
 
     Parameters

@@ -31,7 +31,7 @@ class CityProfile(BaseModel):
     vertical_datum: str = Field(default="EPSG:5737", description="vertical CRS of ground_elevation_m")
     geoid_separation_m: float = Field(ge=-110, le=90, description="ellipsoidal minus normal height [m], constant")
     code_schemes: dict[str, str] = Field(default_factory=lambda: {"building": "CIM-BC27-v1"})
-    languages: list[Literal["en", "zh"]] = Field(default_factory=lambda: ["en", "zh"])
+    languages: tuple[Literal["en", "zh"], ...] = ("en", "zh")
     notices: list[Names] = Field(default_factory=list, description="shown to every user: attribution, synthetic data")
 
     @field_validator("projected_crs", "vertical_datum")

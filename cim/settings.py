@@ -24,9 +24,7 @@ class DatabaseSettings(BaseModel):
         description="postgresql://user:password@host:port/name of another server; unset = private cluster in the data folder",
     )
     pool_max: int = Field(default=8, ge=1, le=200, description="connections per server process")
-    statement_timeout_ms: int = Field(
-        default=60_000, ge=0, description="longest statement of the server [ms]; 0 = none"
-    )
+    statement_timeout_ms: int = Field(default=60_000, ge=0, description="longest statement of the server [ms]; 0 = none")
     connect_timeout_s: int = Field(default=5, ge=1, le=120, description="longest wait for a connection [s]")
 
     @field_validator("url")
@@ -87,9 +85,7 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     return sorted(
         name
         for name in environ
-        if name.startswith("CIM_")
-        and name[4:].split("__")[0].upper() not in top | {"TEST"}
-        and not name.startswith("CIM_TEST_")
+        if name.startswith("CIM_") and name[4:].split("__")[0].upper() not in top | {"TEST"} and not name.startswith("CIM_TEST_")
     )
 
 

@@ -57,7 +57,4 @@ def explain(code: str, chosen: CodeScheme | None = None) -> list[tuple[str, str,
         No scheme has this length.
     """
     chosen = chosen or recognise(code)
-    return [
-        (segment.name, code[segment.start : segment.end], segment.title_en, segment.title_zh)
-        for segment in chosen.segments
-    ]
+    return [(segment.name, code[segment.start : segment.end], segment.title_en, segment.title_zh) for segment in chosen.segments]

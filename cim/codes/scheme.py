@@ -74,9 +74,7 @@ class CodeScheme:
         if len(code) != length:
             raise CodeError(f"code {code!r}: found {len(code)} characters, {self.id} has {length}")
         if not re.fullmatch(self.pattern, code):
-            raise CodeError(
-                f"code {code!r}: does not match {self.id} ({self.pattern})", hint=f"cim codes explain {code}"
-            )
+            raise CodeError(f"code {code!r}: does not match {self.id} ({self.pattern})", hint=f"cim codes explain {code}")
         if self.check is not None:
             body, found = code[: -self.n_check], code[-self.n_check :]
             expected = self.check(body)

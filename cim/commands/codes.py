@@ -19,9 +19,7 @@ def _read_codes(file: Path) -> list[str]:
     try:
         return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except OSError as error:
-        raise SourceSyntaxError(
-            file, error.strerror or "cannot be read", hint="give a text file, one code per line"
-        ) from error
+        raise SourceSyntaxError(file, error.strerror or "cannot be read", hint="give a text file, one code per line") from error
     except UnicodeDecodeError as error:
         raise SourceSyntaxError(file, f"not UTF-8 at byte {error.start}", hint="save the list as UTF-8") from error
 
@@ -30,9 +28,7 @@ def _read_codes(file: Path) -> list[str]:
 def check(
     codes: list[str] = typer.Argument(None, help="Codes to check."),
     file: Path | None = typer.Option(None, "--file", help="Text file, one code per line."),
-    scheme: str | None = typer.Option(
-        None, "--scheme", help="Scheme id; without it the scheme is known by the length."
-    ),
+    scheme: str | None = typer.Option(None, "--scheme", help="Scheme id; without it the scheme is known by the length."),
     as_json: bool = AsJson,
 ) -> None:
     """Check codes: layout and check digit. Exit 1 when any is wrong.

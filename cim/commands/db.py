@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import typer
-from psycopg import conninfo as libpq
 
 from cim.cli_support import emit, say, settings_from, table
 from cim.db import backup as backups
@@ -108,9 +107,7 @@ def migrate_(ctx: typer.Context, as_json: bool = AsJson, dry_run: bool = DryRun)
     emit(
         {"from": before, "to": after},
         as_json=as_json,
-        text=lambda console: console.print(
-            f"schema {after}" + (" (unchanged)" if before == after else f" (was {before or 'empty'})")
-        ),
+        text=lambda console: console.print(f"schema {after}" + (" (unchanged)" if before == after else f" (was {before or 'empty'})")),
     )
 
 
@@ -139,9 +136,7 @@ def profile(
     emit(
         {"city": read.name.en, "changed": changed},
         as_json=as_json,
-        text=lambda console: console.print(
-            f"city profile: {read.name.en} {read.name.zh}" + ("" if changed else " (unchanged)")
-        ),
+        text=lambda console: console.print(f"city profile: {read.name.en} {read.name.zh}" + ("" if changed else " (unchanged)")),
     )
 
 
@@ -152,14 +147,14 @@ def psql(ctx: typer.Context) -> None:
     Example: cim db psql -- -c 'SELECT count(*) FROM building'
     """
     settings = settings_from(ctx)
-    parts = libpq.conninfo_to_dict(engine.conninfo(settings))
+    parts = engine.conninfo_parts(settings)
     # The password travels in the environment: command lines are visible to every user of the machine.
     environment = {**os.environ, "PGPASSWORD": str(parts.pop("password", ""))}  # noqa: TID251,RUF100 - the child needs our environment
     for name in ("options", "application_name", "connect_timeout"):
         parts.pop(name, None)
     program = find_programs().path("psql")
     extra = [argument for argument in ctx.args if argument != "--"]
-    os.execve(program, [program, libpq.make_conninfo(**parts), *extra], environment)  # noqa: S606 - no shell is wanted
+    os.execve(program, [program, engine.join_conninfo(parts), *extra], environment)  # noqa: S606 - no shell is wanted
 
 
 @app.command()

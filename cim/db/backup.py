@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import conninfo as libpq
 from psycopg import sql
 
 from cim.clock import utc_now
@@ -25,21 +24,19 @@ _COUNTED = ("division", "building", "address", "network_node", "network_edge", "
 
 
 def _libpq(settings: Settings, database: str | None = None) -> tuple[list[str], dict[str, str]]:
-    parts = libpq.conninfo_to_dict(engine.conninfo(settings))
+    parts = engine.conninfo_parts(settings)
     password = str(parts.pop("password", "") or "")
     for name in ("options", "application_name"):
         parts.pop(name, None)
     if database is not None:
         parts["dbname"] = database
-    return ["--dbname", libpq.make_conninfo(**parts)], {**os.environ, "PGPASSWORD": password}
+    return ["--dbname", engine.join_conninfo(parts)], {**os.environ, "PGPASSWORD": password}
 
 
 def _run(argv: list[str], environment: dict[str, str], what: str) -> None:
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise StoreError(
-            f"{what} failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}"
-        )
+        raise StoreError(f"{what} failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}")
 
 
 def _sha256(path: Path) -> str:
@@ -63,12 +60,7 @@ def write_backup(settings: Settings, target: Path) -> dict[str, Any]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with engine.connect(settings) as connection:
         rows = {
-            name: int(
-                (
-                    connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))).fetchone()
-                    or (0,)
-                )[0]
-            )
+            name: int((connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))).fetchone() or (0,))[0])
             for name in _COUNTED
         }
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
@@ -140,7 +132,7 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> None:
                 f"the store holds {row[0]} buildings, expected an empty one",
                 hint="make a backup of it, then `cim db restore --force`",
             )
-    current = str(libpq.conninfo_to_dict(engine.conninfo(settings))["dbname"])
+    current = str(engine.conninfo_parts(settings)["dbname"])
     fresh, old = f"{current}_restoring", f"{current}_replaced"
     with tempfile.TemporaryDirectory(dir=settings.data_dir if settings.data_dir.is_dir() else None) as scratch:
         try:
@@ -165,9 +157,7 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> None:
             settings,
             [
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)),
-                sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(
-                    sql.Literal(current)
-                ),
+                sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(sql.Literal(current)),
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(current), sql.Identifier(old)),
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(fresh), sql.Identifier(current)),
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)),
@@ -176,10 +166,10 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> None:
 
 
 def _admin(settings: Settings, statements: list[sql.Composed]) -> None:
-    parts = libpq.conninfo_to_dict(engine.conninfo(settings))
+    parts = engine.conninfo_parts(settings)
     parts["dbname"] = "postgres"
     try:
-        with psycopg.connect(libpq.make_conninfo(**parts), autocommit=True) as connection:
+        with psycopg.connect(engine.join_conninfo(parts), autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement)
     except psycopg.Error as error:

@@ -6,9 +6,7 @@ from cim.db.engine import Connection
 from cim.ids import new_id
 
 
-def open_change_set(
-    connection: Connection, *, author: str, operation: str, reason: str, dataset_id: UUID | None = None
-) -> UUID:
+def open_change_set(connection: Connection, *, author: str, operation: str, reason: str, dataset_id: UUID | None = None) -> UUID:
     """Start a change set in the running transaction and make it the current one for deletes.
 
     Parameters

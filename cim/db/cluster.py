@@ -127,9 +127,7 @@ class Cluster:
         address = self.address()
         if address is None:
             raise ClusterError(f"the store in {self._data_dir} is not running", hint="cim db start")
-        return psycopg.conninfo.make_conninfo(
-            host="127.0.0.1", port=address.port, dbname=database, user=_USER, password=self.password
-        )
+        return psycopg.conninfo.make_conninfo(host="127.0.0.1", port=address.port, dbname=database, user=_USER, password=self.password)
 
     def start(self) -> ClusterAddress:
         """Make the cluster if there is none, start it if it does not run, and wait until it answers.
@@ -264,9 +262,7 @@ class Cluster:
             # After a kill -9 the orphaned server processes need a moment to notice and let go of the shared memory.
             time.sleep(1 + attempt)
         else:
-            raise ClusterError(
-                f"the store in {self.folder} does not start: {self._log_end()}", hint=f"see {self.log_file}"
-            )
+            raise ClusterError(f"the store in {self.folder} does not start: {self._log_end()}", hint=f"see {self.log_file}")
         state = self._data_dir / "postgres.address.json"
         part = state.with_suffix(".part")
         part.write_text(json.dumps(asdict(address)), encoding="utf-8")

@@ -52,9 +52,7 @@ def reserve_sequences(connection: Connection, scheme: str, areas: Sequence[str],
     for area in areas:
         number = following[area]
         if number > _MAX_SEQUENCE:
-            raise CodeError(
-                f"area {area}, year {year}: sequence {number} exceeds {_MAX_SEQUENCE}", hint="assign a finer division"
-            )
+            raise CodeError(f"area {area}, year {year}: sequence {number} exceeds {_MAX_SEQUENCE}", hint="assign a finer division")
         issued.append(number)
         following[area] = number + 1
     return issued

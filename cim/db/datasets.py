@@ -106,9 +106,7 @@ def reserve_dataset(connection: Connection, info: DatasetInfo) -> UUID:
     return dataset_id
 
 
-def finish_dataset(
-    connection: Connection, dataset_id: UUID, counts: Counts, rejects: Iterable[Reject], report: dict[str, Any]
-) -> None:
+def finish_dataset(connection: Connection, dataset_id: UUID, counts: Counts, rejects: Iterable[Reject], report: dict[str, Any]) -> None:
     """Write the counts, the report and the rejects of a run, in the running transaction."""
     connection.execute(
         """UPDATE dataset SET n_read = %s, n_accepted = %s, n_unchanged = %s, n_rejected = %s, report = %s WHERE id = %s""",
@@ -119,9 +117,7 @@ def finish_dataset(
         cursor.copy("COPY reject (dataset_id, place, rule, message, message_zh, record) FROM STDIN") as copy,
     ):
         for reject in rejects:
-            copy.write_row(
-                [dataset_id, reject.place, reject.rule, reject.message, reject.message_zh, Jsonb(reject.record)]
-            )
+            copy.write_row([dataset_id, reject.place, reject.rule, reject.message, reject.message_zh, Jsonb(reject.record)])
 
 
 def last_version(connection: Connection, kind: str, name: str) -> tuple[UUID, str, Counts] | None:

@@ -25,16 +25,24 @@ def conninfo(settings: Settings) -> str:
     ClusterError
         The private cluster does not run.
     """
-    if settings.database.url is None:
-        text = Cluster(settings.data_dir).conninfo()
-    else:
-        text = settings.database.url.get_secret_value()
+    url = settings.database.url
+    text = Cluster(settings.data_dir).conninfo() if url is None else url.get_secret_value()
     return libpq.make_conninfo(
         text,
         connect_timeout=settings.database.connect_timeout_s,
         application_name="cim",
         options="-c timezone=UTC -c jit=off",
     )
+
+
+def conninfo_parts(settings: Settings) -> dict[str, str]:
+    """Return the libpq parameters of the store as a mapping, password included: never print this."""
+    return {name: str(value) for name, value in libpq.conninfo_to_dict(conninfo(settings)).items() if value is not None}
+
+
+def join_conninfo(parts: dict[str, str]) -> str:
+    """Return libpq parameters as one string."""
+    return libpq.make_conninfo("", **parts)
 
 
 def address(settings: Settings) -> str:
@@ -50,9 +58,7 @@ def store_error(error: psycopg.Error, settings: Settings) -> CimError:
     """Turn a driver error into one of ours, in words and without secrets."""
     where = address(settings)
     if isinstance(error, pg_errors.DiskFull):
-        return StorageFullError(
-            f"store {where}: no space left on its disk", hint="free disk space and run the command again"
-        )
+        return StorageFullError(f"store {where}: no space left on its disk", hint="free disk space and run the command again")
     if isinstance(error, pg_errors.IntegrityError):
         return ConflictError(f"store {where}: {error.diag.message_primary} ({error.diag.constraint_name})")
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:

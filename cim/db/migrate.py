@@ -56,9 +56,7 @@ def require_current(settings: Settings) -> None:
     if found == expected:
         return
     if found is None or found in _known_versions():
-        raise MigrationError(
-            f"store schema: found version {found or 'none'}, expected {expected}", hint="cim db migrate"
-        )
+        raise MigrationError(f"store schema: found version {found or 'none'}, expected {expected}", hint="cim db migrate")
     raise _newer(found, expected)
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from cim.errors import ClusterError, ToolMissingError
 
-_INSTALL_HINT = "install PostgreSQL 15 or newer with PostGIS and pgRouting, on Debian: apt-get install postgresql-15-postgis-3 postgresql-15-pgrouting; or set CIM_DATABASE__URL"
+_INSTALL_HINT = (
+    "install PostgreSQL 15 or newer with PostGIS and pgRouting, on Debian 12: apt-get install postgresql-15-postgis-3 "
+    "postgresql-15-pgrouting; or set CIM_DATABASE__URL"
+)
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,7 @@ def find_programs() -> PgPrograms:
         out = subprocess.run([str(bin_dir / "postgres"), "--version"], capture_output=True, text=True, check=False)
         major = int(out.stdout.split()[2].split(".")[0]) if out.returncode == 0 else 0
         extensions = _share_dir(bin_dir) / "extension"
-        missing = [
-            name for name in ("postgis", "postgis_sfcgal", "pgrouting") if not (extensions / f"{name}.control").exists()
-        ]
+        missing = [name for name in ("postgis", "postgis_sfcgal", "pgrouting") if not (extensions / f"{name}.control").exists()]
         if major >= 15 and not missing:
             return PgPrograms(bin_dir, major)
         seen.append(f"{bin_dir} (version {major}, missing {', '.join(missing) or 'nothing'})")
@@ -89,9 +90,7 @@ def server_account() -> pwd.struct_passwd | None:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise ClusterError(
-        "PostgreSQL refuses to run as root and no account postgres or nobody exists", hint="create a user postgres"
-    )
+    raise ClusterError("PostgreSQL refuses to run as root and no account postgres or nobody exists", hint="create a user postgres")
 
 
 def as_server(argv: list[str], account: pwd.struct_passwd | None) -> list[str]:
@@ -105,7 +104,4 @@ def reachable_by(account: pwd.struct_passwd | None, folder: Path) -> bool:
     """Tell whether the server's account can enter a folder."""
     if account is None:
         return True
-    return (
-        subprocess.run(as_server(["test", "-x", str(folder)], account), capture_output=True, check=False).returncode
-        == 0
-    )
+    return subprocess.run(as_server(["test", "-x", str(folder)], account), capture_output=True, check=False).returncode == 0

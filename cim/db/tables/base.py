@@ -22,9 +22,7 @@ CRS_NOTE = "EPSG:4490 (CGCS2000), longitude latitude [deg]"
 
 def id_column() -> Column[object]:
     """Return the internal id: UUIDv7, made by the store where the program gives none."""
-    return Column(
-        "id", UUID, primary_key=True, server_default=text("cim_uuid7()"), comment="internal id, UUIDv7, immutable"
-    )
+    return Column("id", UUID, primary_key=True, server_default=text("cim_uuid7()"), comment="internal id, UUIDv7, immutable")
 
 
 def geometry_column(kind: str, *, z: bool = False, nullable: bool = False, note: str = "") -> Column[object]:

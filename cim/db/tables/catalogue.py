@@ -127,9 +127,7 @@ terrain = Table(
     Column("resolution_m", Float, nullable=False, comment="cell size [m]"),
     Column("min_m", Float, nullable=False, comment="lowest elevation [m]"),
     Column("max_m", Float, nullable=False, comment="highest elevation [m]"),
-    Column(
-        "geom", Geometry("POLYGON", srid=4490, spatial_index=False), nullable=False, comment=f"footprint; {CRS_NOTE}"
-    ),
+    Column("geom", Geometry("POLYGON", srid=4490, spatial_index=False), nullable=False, comment=f"footprint; {CRS_NOTE}"),
     Index("terrain_geom_gist", "geom", postgresql_using="gist"),
     comment="Elevation rasters kept as Cloud-Optimised GeoTIFF",
 )

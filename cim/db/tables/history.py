@@ -11,9 +11,7 @@ VERSIONED: tuple[Table, ...] = (division, building, unit, address, network_node,
 
 
 def _twin(table: Table) -> Table:
-    columns: list[Column[object]] = [
-        Column(column.name, column.type, nullable=True, comment=column.comment) for column in table.columns
-    ]
+    columns: list[Column[object]] = [Column(column.name, column.type, nullable=True, comment=column.comment) for column in table.columns]
     return Table(
         f"{table.name}_history",
         METADATA,

@@ -21,9 +21,7 @@ STATUSES = ("planned", "in_use", "abandoned")
 
 
 def _id() -> Column[object]:
-    return Column(
-        "id", UUID, nullable=False, server_default=text("cim_uuid7()"), comment="internal id, UUIDv7, immutable"
-    )
+    return Column("id", UUID, nullable=False, server_default=text("cim_uuid7()"), comment="internal id, UUIDv7, immutable")
 
 
 network_node = Table(

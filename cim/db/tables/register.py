@@ -167,9 +167,7 @@ address = Table(
     Column("building_code", Text, ForeignKey("building.code"), nullable=True, index=True),
     Column("match_method", Text, comment="how the building was found: source_key, contains, nearest"),
     Column("distance_m", Float, comment="distance from the position to the building [m]"),
-    Column(
-        "is_synthetic", Boolean, nullable=False, server_default=text("false"), comment="position or number is generated"
-    ),
+    Column("is_synthetic", Boolean, nullable=False, server_default=text("false"), comment="position or number is generated"),
     Column("status", Text, nullable=False, server_default=text("'existing'")),
     geometry_column("Point"),
     attributes_column(),

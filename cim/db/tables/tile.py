@@ -39,9 +39,7 @@ tileset = Table(
     Column("n_tiles", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False, comment="size of the contents [byte]"),
     Column("uri", Text, nullable=False, comment="tileset.json in the tile store"),
-    Column(
-        "last_event_id", BigInteger, nullable=False, server_default=text("0"), comment="outbox position it reflects"
-    ),
+    Column("last_event_id", BigInteger, nullable=False, server_default=text("0"), comment="outbox position it reflects"),
     Column("geom", Geometry("POLYGON", srid=4490, spatial_index=False), nullable=True, comment=f"extent; {CRS_NOTE}"),
     Column("min_height_m", Float, comment="lowest ellipsoidal height [m]"),
     Column("max_height_m", Float, comment="highest ellipsoidal height [m]"),

@@ -1,0 +1,1 @@
+"""Revisions ``NNNN_verb_noun``."""

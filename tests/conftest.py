@@ -1,0 +1,78 @@
+"""Fixtures: a real PostGIS, the sample city, the real test data, the command line."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cim.db.pg_programs import find_programs
+from cim.errors import ToolMissingError
+from cim.settings import Settings
+from tests.support.cli import CliResult
+from tests.support.cli import run_cim as _run_cim
+from tests.support.cluster import TestStore
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("CIM_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[TestStore]:
+    try:
+        find_programs()
+    except ToolMissingError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(error.message)
+    running = TestStore()
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def settings(store: TestStore, tmp_path: Path) -> Iterator[Settings]:
+    name = store.create()
+    yield store.settings(name, tmp_path / "data")
+    store.drop(name)
+
+
+@pytest.fixture(scope="module")
+def module_settings(store: TestStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    name = store.create()
+    yield store.settings(name, tmp_path_factory.mktemp("data"))
+    store.drop(name)
+
+
+@pytest.fixture(scope="session")
+def sample_data() -> Path:
+    return ROOT / "sample_data"
+
+
+@pytest.fixture(scope="session")
+def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shared = ROOT.parent / "shared" / "data"
+    if not (shared / "unpack.sh").exists():
+        pytest.skip("the collection of real test data (../shared/data) is not on this machine")
+    if shutil.which("xz") is None:
+        pytest.fail("the real test data is packed with xz, but the program xz (package xz-utils) is missing")
+    target = ROOT / ".cim" / "test-data"
+    subprocess.run(["bash", str(shared / "unpack.sh"), str(target)], check=True, capture_output=True)
+    return target
+
+
+@pytest.fixture
+def run_cim(settings: Settings) -> Callable[..., CliResult]:
+    def run(*argv: object) -> CliResult:
+        return _run_cim(settings, *argv)
+
+    return run
