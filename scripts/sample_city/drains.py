@@ -3,7 +3,7 @@
 import heapq
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -179,6 +179,14 @@ def _finish(survey: Survey, kind: DrainKind, node: int, xy: XY, level_m: float, 
     survey.add_line(_line(kind, node, end, dn, -1))
 
 
+def _branch(survey: Survey, kind: DrainKind, start: int, manhole: int, key: int) -> Line:
+    """Return a DN200 branch with a fall of 2 %, or what the manhole floor allows; the rest is a drop inside the manhole."""
+    length = math.dist(survey.points[start].xy, survey.points[manhole].xy)
+    invert = max(survey.invert_m(manhole), math.floor((survey.invert_m(start) - 0.02 * length) * 100) / 100)
+    depth = round(survey.points[manhole].high_m - invert, 2)
+    return replace(_line(kind, start, manhole, 200, key), end_depth_m=depth)
+
+
 def _gullies(survey: Survey, trench: Trench) -> None:
     """Set a gully at the kerb beside every second manhole."""
     lines = shapely.STRtree(trench.lines)
@@ -189,7 +197,7 @@ def _gullies(survey: Survey, trench: Trench) -> None:
         xy = beside(line, float(shapely.line_locate_point(line, shapely.Point(here))), 4.0)
         if survey.is_free(xy):
             gully = survey.add_point(xy, 0.9, subsid="雨水篦", feature="进水口")
-            survey.add_line(_line(RAIN, gully, index, 200, number))
+            survey.add_line(_branch(survey, RAIN, gully, index, number))
 
 
 def _house_drains(survey: Survey, buildings: list[Building]) -> None:
@@ -206,4 +214,4 @@ def _house_drains(survey: Survey, buildings: list[Building]) -> None:
         depth = min(1.2, high - survey.invert_m(index) - 0.01 * link.length)
         if depth >= 0.7:
             house = survey.add_point(xy, depth, feature="户出")
-            survey.add_line(_line(SEWAGE, house, index, 200, building.osm_id))
+            survey.add_line(_branch(survey, SEWAGE, house, index, building.osm_id))

@@ -37,7 +37,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """A pipe or cable between two points, `flow` from start to end where the kind has a flow."""
+    """A pipe or cable between two points, `flow` from start to end where the kind has a flow.
+
+    `end_depth_m` is given where a pipe enters a manhole above its floor; otherwise its ends lie as deep as its points.
+    """
 
     start: int
     end: int
@@ -49,6 +52,7 @@ class Line:
     voltage: str = ""
     cables: str = ""
     flow: str = ""
+    end_depth_m: float | None = None
 
 
 @dataclass
@@ -139,9 +143,11 @@ class Survey:
         rows: list[dict[str, object]] = []
         for number, line in enumerate(self.lines, start=1):
             start, end, flow = line.start, line.end, line.flow
+            start_m, end_m = self.points[start].depth_m, self.points[end].depth_m
+            end_m = end_m if line.end_depth_m is None else line.end_depth_m
             if flow and number % 9 == 0:
                 # Surveyors measure against the flow too; readers have to obey FLOWDIR.
-                start, end, flow = end, start, "-"
+                start, end, start_m, end_m, flow = end, start, end_m, start_m, "-"
             s, e = self.points[start], self.points[end]
             rows.append(
                 {
@@ -149,11 +155,11 @@ class Survey:
                     "S_EXP": self._name(start),
                     "S_X": f"{s.xy[1]:.3f}",
                     "S_Y": f"{s.xy[0]:.3f}",
-                    "S_DEEP": f"{s.depth_m:.2f}",
+                    "S_DEEP": f"{start_m:.2f}",
                     "E_EXP": self._name(end),
                     "E_X": f"{e.xy[1]:.3f}",
                     "E_Y": f"{e.xy[0]:.3f}",
-                    "E_DEEP": f"{e.depth_m:.2f}",
+                    "E_DEEP": f"{end_m:.2f}",
                     "TYPE": self.code,
                     "CODE": self.code,
                     "MATERIAL": line.material,
@@ -167,8 +173,8 @@ class Survey:
                     "BELONG": self.owner,
                     "NOTE": "合成",
                     "LNO": f"{self.code}L{number:05d}",
-                    "S_HIGH": f"{s.high_m - s.depth_m:.2f}",
-                    "E_HIGH": f"{e.high_m - e.depth_m:.2f}",
+                    "S_HIGH": f"{s.high_m - start_m:.2f}",
+                    "E_HIGH": f"{e.high_m - end_m:.2f}",
                     "USTATUS": "在用",
                 }
             )
