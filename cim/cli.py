@@ -25,8 +25,14 @@ _SUMMARY = {
 }
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"cim {__version__}\n")
+        raise typer.Exit
+
+
 def _options(
-    version: bool = typer.Option(False, "--version", help="Print the version and end."),
+    _version: bool = typer.Option(False, "--version", is_eager=True, callback=_print_version, help="Print the version and end."),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Show debug events."),
 ) -> None:
     """Open City Information Model platform.
@@ -34,9 +40,6 @@ def _options(
     Example: cim demo
     """
     log.configure(verbose=verbose)
-    if version:
-        sys.stdout.write(f"cim {__version__}\n")
-        raise typer.Exit
 
 
 def commands() -> dict[str, EntryPoint]:
