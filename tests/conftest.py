@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from cim.settings import Settings
 from tests.support.cli import CliResult
 from tests.support.cli import run_cim as _run_cim
 from tests.support.cluster import TestStore
+from tests.support.server import running_server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -76,3 +78,21 @@ def run_cim(settings: Settings) -> Callable[..., CliResult]:
         return _run_cim(settings, *argv)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def demo_city(store: TestStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Any]]:
+    """The sample city, loaded once by ``cim demo --no-serve``: settings and the command's report."""
+    name = store.create()
+    city = store.settings(name, tmp_path_factory.mktemp("demo"))
+    result = _run_cim(city, "demo", "--no-serve", "--json")
+    assert result.code == 0, result.err
+    yield city, result.json()
+    store.drop(name)
+
+
+@pytest.fixture(scope="session")
+def demo_server(demo_city: tuple[Settings, Any]) -> Iterator[str]:
+    """Base URL of a real server over the sample city."""
+    with running_server(demo_city[0]) as url:
+        yield url

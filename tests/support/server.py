@@ -1,0 +1,54 @@
+"""A real ``cim`` server in a process of its own, on a free loopback port."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from urllib.error import URLError
+
+from cim.settings import Settings
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CIM_")}
+    url = settings.database.url
+    extra = {} if url is None else {"CIM_DATABASE__URL": url.get_secret_value()}
+    return {**clean, "CIM_DATA_DIR": str(settings.data_dir), "PYTHONUTF8": "1", **extra}
+
+
+@contextlib.contextmanager
+def running_server(settings: Settings) -> Iterator[str]:
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    argv = [sys.executable, "-m", "cim", "serve", "--port", str(port)]
+    child = subprocess.Popen(argv, env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(URLError, ConnectionError, TimeoutError):
+                urllib.request.urlopen(f"{base}/healthz", timeout=2)  # noqa: S310 - our own server
+                break
+            if child.poll() is not None or time.monotonic() > deadline:
+                child.kill()
+                raise RuntimeError(f"the server did not start: {child.stderr.read() if child.stderr else ''}")
+            time.sleep(0.1)
+        yield base
+    finally:
+        child.terminate()
+        try:
+            child.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if child.stderr is not None:
+            child.stderr.close()
