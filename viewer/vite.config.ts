@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import { cesiumAssets } from "./scripts/cesiumAssets";
+import { cesiumAssets } from "./scripts/cesiumAssets.ts";
 
 const CESIUM = "cesium";
 const SERVER = process.env["CIM_URL"] ?? "http://127.0.0.1:8000";
