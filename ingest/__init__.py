@@ -1,1 +1,1 @@
-
+"""Files in, model rows out: read, check, map, load."""

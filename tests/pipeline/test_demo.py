@@ -187,7 +187,8 @@ def test_the_worker_rebuilds_tiles_after_a_change(demo_city):
     with engine.connect(settings) as connection:
         read = connection.execute("SELECT last_event_id FROM tileset WHERE layer = 'buildings'").fetchone()
         connection.execute(
-            """WITH c AS (INSERT INTO change_set (id, author, operation, reason) VALUES (cim_uuid7(), 't', 'edit', 'looked at again') RETURNING id)
+            """WITH c AS (INSERT INTO change_set (id, author, operation, reason)
+                         VALUES (cim_uuid7(), 't', 'edit', 'looked at again') RETURNING id)
                UPDATE building SET recorded_at = now(), change_set_id = c.id FROM c WHERE code = (SELECT min(code) FROM building)"""
         )
     argv = [sys.executable, "-m", "cim", "worker", "--once"]
