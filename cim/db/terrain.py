@@ -1,0 +1,49 @@
+"""Terrain rows, and ground elevations of buildings."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from cim.db.engine import Connection
+from cim.ids import new_id
+
+
+def fetch_newest_file(connection: Connection) -> str | None:
+    """Return the file name of the newest terrain in the raster folder, None where there is none."""
+    row = connection.execute(
+        "SELECT t.file FROM terrain t JOIN dataset d ON d.id = t.dataset_id ORDER BY d.loaded_at DESC LIMIT 1"
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def save_terrain(connection: Connection, dataset_id: UUID, values: dict[str, Any]) -> None:
+    """Insert or replace a terrain by name; ``footprint`` is hexadecimal EWKB, EPSG:4490."""
+    connection.execute(
+        """INSERT INTO terrain (id, dataset_id, name, file, crs, vertical_datum, resolution_m, min_m, max_m, geom)
+           VALUES (%(id)s, %(dataset_id)s, %(name)s, %(file)s, %(crs)s, %(vertical_datum)s, %(resolution_m)s, %(min_m)s, %(max_m)s,
+                   %(footprint)s)
+           ON CONFLICT (name) DO UPDATE SET dataset_id = excluded.dataset_id, file = excluded.file, crs = excluded.crs,
+                   vertical_datum = excluded.vertical_datum, resolution_m = excluded.resolution_m, min_m = excluded.min_m,
+                   max_m = excluded.max_m, geom = excluded.geom""",
+        {"id": new_id(), "dataset_id": dataset_id, **values},
+    )
+
+
+def fetch_footprints(connection: Connection) -> tuple[list[str], list[bytes]]:
+    """Return code and footprint (WKB, EPSG:4490) of every standing building."""
+    rows = connection.execute(
+        "SELECT code, ST_AsBinary(geom) FROM building WHERE status NOT IN ('demolished', 'retired') ORDER BY code"
+    ).fetchall()
+    return [row[0] for row in rows], [bytes(row[1]) for row in rows]
+
+
+def update_ground(connection: Connection, codes: Sequence[str], elevations_m: Sequence[float | None], change_set: UUID) -> int:
+    """Write ground elevations [m] where they differ by more than a millimetre; return how many buildings changed."""
+    return connection.execute(
+        """UPDATE building b SET ground_elevation_m = s.ground, version = b.version + 1, valid_from = now(), recorded_at = now(),
+                  change_set_id = %(change_set)s
+           FROM unnest(%(codes)s::text[], %(ground)s::float8[]) AS s (code, ground)
+           WHERE b.code = s.code AND s.ground IS NOT NULL
+             AND (b.ground_elevation_m IS NULL OR abs(b.ground_elevation_m - s.ground) > 0.001)""",
+        {"change_set": change_set, "codes": list(codes), "ground": list(elevations_m)},
+    ).rowcount

@@ -1,0 +1,1 @@
+"""Building census: survey layers with a mapping profile."""

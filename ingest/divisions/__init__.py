@@ -1,0 +1,1 @@
+"""Administrative and statistical divisions: code tables (CSV) and boundary layers."""

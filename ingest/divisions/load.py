@@ -1,0 +1,56 @@
+"""``cim ingest divisions``."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from cim.db import divisions
+from cim.db.datasets import Counts, DatasetInfo
+from cim.db.engine import Connection
+from cim.settings import Settings
+from ingest import pipeline
+from ingest.divisions.mapping import read_records, to_row
+from ingest.rejects import RejectLog
+from ingest.source import require_file, sha256_of
+
+
+def ingest_divisions(settings: Settings, paths: list[Path], *, name: str | None, dry_run: bool) -> pipeline.Outcome:
+    """Load code tables and boundaries; a boundary is joined to its code.
+
+    Parameters
+    ----------
+    settings
+        Names the store.
+    paths
+        CSV (code, name, level[, urban_rural_class]) and vector layers (code, name, level[, synthetic]).
+    name
+        Dataset name, default: stem of the first file.
+    dry_run
+        Check only.
+
+    Raises
+    ------
+    SourceError
+        A file cannot be used; nothing is written.
+    """
+    for path in paths:
+        require_file(path)
+    info = DatasetInfo("divisions", name or paths[0].stem, ", ".join(path.name for path in paths), sha256_of(*paths), crs="EPSG:4490")
+    earlier = pipeline.already_loaded(settings, info)
+    if earlier is not None:
+        return earlier
+    log = RejectLog()
+    records, n_read = read_records(paths, log)
+
+    def load(connection: Connection, _: UUID, change_set: UUID, into: RejectLog) -> tuple[Counts, dict[str, Any]]:
+        into.rejects, into.warnings = log.rejects, log.warnings
+        rows = [to_row(record, info.name) for record in records.values()]
+        inserted, updated = divisions.load_divisions(connection, rows, change_set)
+        merged = n_read - len(log.rejects) - len(records)
+        written = inserted + updated
+        # A boundary joined to a code that stands in the table too is one division out of two records read.
+        accepted = written + merged if written else 0
+        counts = Counts(n_read, accepted, n_read - len(log.rejects) - accepted, len(log.rejects))
+        return counts, {"divisions": len(records), "with_boundary": sum(r.geom is not None for r in records.values())}
+
+    return pipeline.run(settings, info, load, reason=f"divisions from {info.source}", dry_run=dry_run)

@@ -1,0 +1,1 @@
+"""Municipal networks: CJJ 61 point and line tables."""

@@ -1,0 +1,64 @@
+"""Network profiles: tables by file prefix, vocabularies, axis order, depth reference."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cim.crs import parse_crs
+from cim.errors import CimError, MappingError
+
+
+class KindTables(BaseModel):
+    """One kind of network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["water", "rainwater", "sewage", "gas", "heat", "power", "lighting", "telecom", "road"]
+    points: str
+    lines: str
+    depth_reference: Literal["crown", "invert", "centre"]
+
+
+class NetworkProfile(BaseModel):
+    """A network profile; vocabularies map words of the survey to canonical ones."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    profile: str
+    crs: str
+    axis: Literal["northing-easting", "easting-northing"]
+    vertical_datum: str
+    encoding: str | None = None
+    county_code: str = Field(pattern=r"^\d{6}$")
+    kinds: dict[str, KindTables]
+    points: dict[str, Any]
+    lines: dict[str, Any]
+
+    def words(self, table: Literal["points", "lines"], field: str) -> dict[str, str]:
+        """Return the vocabulary of a field."""
+        section = (self.points if table == "points" else self.lines).get(field)
+        values = section.get("values", {}) if isinstance(section, dict) else {}
+        return {str(key): str(value) for key, value in values.items()}
+
+
+def read_network_profile(path: Path) -> NetworkProfile:
+    """Read and check a network profile.
+
+    Raises
+    ------
+    MappingError
+        Names the faulty place.
+    """
+    try:
+        profile = NetworkProfile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        parse_crs(profile.crs)
+    except OSError as error:
+        raise MappingError(path, error.strerror or "cannot be read", hint="pass --profile FILE.yaml") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise MappingError(path, f"not YAML in UTF-8: {str(error).splitlines()[0]}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise MappingError(path, first["msg"], where=".".join(map(str, first["loc"]))) from None
+    except CimError as error:
+        raise MappingError(path, error.message, where="crs") from error
+    return profile

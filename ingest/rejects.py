@@ -1,0 +1,44 @@
+"""Collecting refused records and warnings of a run."""
+
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from cim.db.datasets import Reject
+
+
+def plain(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record with JSON-serialisable values; NaN becomes None."""
+    out: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, float) and not math.isfinite(value):
+            value = None
+        out[name] = value if isinstance(value, str | int | float | bool | type(None)) else str(value)
+    return out
+
+
+class RejectLog:
+    """Refused records and counted warnings of one run."""
+
+    def __init__(self) -> None:
+        self.rejects: list[Reject] = []
+        self.warnings: Counter[str] = Counter()
+
+    def refuse(self, place: str, rule: str, message: str, message_zh: str, record: dict[str, Any]) -> None:
+        """Refuse a record."""
+        self.rejects.append(Reject(place, rule, message, message_zh, plain(record)))
+
+    def note(self, rule: str) -> None:
+        """Count a warning; the record is accepted."""
+        self.warnings[rule] += 1
+
+    def report(self) -> dict[str, Any]:
+        """Return counts per rule for the dataset's report."""
+        return {
+            "rejected_by_rule": dict(sorted(Counter(reject.rule for reject in self.rejects).items())),
+            "warnings_by_rule": dict(sorted(self.warnings.items())),
+        }
