@@ -13,6 +13,7 @@ from ingest.source import VectorTable
 
 CHINA = (73.0, 3.0, 136.0, 54.0)
 _MARGIN_DEG = 0.01
+_MIN_AREA_M2 = 1.0
 
 
 def _polygon(geom: Any) -> tuple[Any, str]:  # noqa: ANN401 - shapely geometry
@@ -79,6 +80,11 @@ def place_records(
             log.refuse(f"{place}, row {building.row + 1}", rule, fault, fault_zh, record)
             continue
         planar = shapely.transform(geom, lambda xy: np.column_stack(transform_xy("EPSG:4490", projected_crs, xy[:, 0], xy[:, 1])))
+        if shapely.area(planar) < _MIN_AREA_M2:
+            record = {name: values[building.row] for name, values in table.columns.items()}
+            message = f"the outline covers {shapely.area(planar):.3f} m2, expected at least {_MIN_AREA_M2:g} m2"
+            log.refuse(f"{place}, row {building.row + 1}", "G01", message, "轮廓面积过小", record)
+            continue
         building.geom, building.footprint_area_m2 = geom, float(shapely.area(planar))
         check_area(building)
         for rule in building.warnings:

@@ -1,0 +1,1 @@
+"""IFC models in: intake, child process, georeferencing, semantics, meshes, load."""

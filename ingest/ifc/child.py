@@ -1,0 +1,205 @@
+"""Runs inside a child process: opens the model, writes semantics as JSON or meshes as frames. Never imported by the parent.
+
+``python -m ingest.ifc.child semantics MODEL OUT`` · ``python -m ingest.ifc.child geometry MODEL OUT IDS [--no-openings]``
+"""
+
+import json
+import struct
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import ifcopenshell
+import ifcopenshell.geom
+import ifcopenshell.util.element
+import ifcopenshell.util.unit
+import numpy as np
+
+KERNEL: Literal["hybrid-cgal-simple-opencascade"] = "hybrid-cgal-simple-opencascade"
+FRAME = struct.Struct("<iIIII")
+_SKIPPED = ("IfcFeatureElementSubtraction", "IfcVirtualElement", "IfcFeatureElementAddition")
+
+
+def _value(wrapped: Any) -> Any:  # noqa: ANN401 - IFC measure
+    inner = getattr(wrapped, "wrappedValue", wrapped)
+    return inner if isinstance(inner, str | int | float | bool | type(None)) else str(inner)
+
+
+def _single_properties(definition: Any) -> dict[str, Any]:  # noqa: ANN401 - IFC entity
+    values: dict[str, Any] = {}
+    for item in getattr(definition, "HasProperties", None) or ():
+        if item.is_a("IfcPropertySingleValue"):
+            values[item.Name] = _value(item.NominalValue)
+        elif item.is_a("IfcPropertyEnumeratedValue"):
+            values[item.Name] = [_value(value) for value in item.EnumerationValues or ()]
+    for item in getattr(definition, "Quantities", None) or ():
+        values[item.Name] = next((_value(v) for k, v in item.get_info().items() if k.endswith("Value") and v is not None), None)
+    return values
+
+
+def _property_sets(model: Any) -> dict[int, dict[str, Any]]:  # noqa: ANN401 - IFC file
+    """Collect property sets of all objects in one pass; those of a type first, so that the occurrence overrides."""
+    cache: dict[int, tuple[str, dict[str, Any]]] = {}
+
+    def read(definition: Any) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - IFC entity
+        if definition.id() not in cache:
+            cache[definition.id()] = (definition.Name or definition.is_a(), _single_properties(definition))
+        return cache[definition.id()]
+
+    found: dict[int, dict[str, Any]] = {}
+    for relation in model.by_type("IfcRelDefinesByType"):
+        for definition in getattr(relation.RelatingType, "HasPropertySets", None) or ():
+            name, values = read(definition)
+            for target in relation.RelatedObjects:
+                found.setdefault(target.id(), {}).setdefault(name, {}).update(values)
+    for relation in model.by_type("IfcRelDefinesByProperties"):
+        definition = relation.RelatingPropertyDefinition
+        if definition.is_a("IfcPropertySetDefinitionSet"):
+            continue
+        name, values = read(definition)
+        for target in relation.RelatedObjects:
+            found.setdefault(target.id(), {}).setdefault(name, {}).update(values)
+    return found
+
+
+def _map_conversion(model: Any) -> dict[str, Any] | None:  # noqa: ANN401 - IFC file
+    if model.schema == "IFC2X3":
+        return None
+    for conversion in model.by_type("IfcMapConversion"):
+        target = conversion.TargetCRS
+        unit = getattr(target, "MapUnit", None)
+        return {
+            "source": "IfcMapConversion",
+            "eastings": conversion.Eastings,
+            "northings": conversion.Northings,
+            "height": conversion.OrthogonalHeight,
+            "abscissa": conversion.XAxisAbscissa,
+            "ordinate": conversion.XAxisOrdinate,
+            "scale": conversion.Scale,
+            "crs": target.Name,
+            "map_unit_m": ifcopenshell.util.unit.calculate_unit_scale(model) if unit is None else _unit_metres(unit),
+            "map_unit_given": unit is not None,
+        }
+    return None
+
+
+def _unit_metres(unit: Any) -> float:  # noqa: ANN401 - IFC unit
+    return float(ifcopenshell.util.unit.convert_unit(1.0, unit, ifcopenshell.file().createIfcSIUnit(None, "LENGTHUNIT", None, "METRE")))
+
+
+def _eset_conversion(psets: dict[int, dict[str, Any]]) -> dict[str, Any] | None:
+    for sets in psets.values():
+        by_name = {name.lower(): values for name, values in sets.items()}
+        conversion, target = by_name.get("epset_mapconversion"), by_name.get("epset_projectedcrs")
+        if conversion and target:
+            return {
+                "source": "ePSet_MapConversion",
+                "eastings": conversion.get("Eastings"),
+                "northings": conversion.get("Northings"),
+                "height": conversion.get("OrthogonalHeight"),
+                "abscissa": conversion.get("XAxisAbscissa"),
+                "ordinate": conversion.get("XAxisOrdinate"),
+                "scale": conversion.get("Scale"),
+                "crs": target.get("Name"),
+                "map_unit_m": None,
+                "map_unit_given": False,
+            }
+    return None
+
+
+def semantics(path: str) -> dict[str, Any]:
+    """Return everything but geometry as JSON-serialisable values; lengths of the model in project units."""
+    model: Any = ifcopenshell.open(path)
+    units = [unit for assignment in model.by_type("IfcUnitAssignment") for unit in assignment.Units]
+    has_length = any(getattr(unit, "UnitType", None) == "LENGTHUNIT" for unit in units)
+    psets = _property_sets(model)
+    elements = []
+    for element in model.by_type("IfcElement"):
+        if any(element.is_a(name) for name in _SKIPPED):
+            continue
+        spatial: Any = ifcopenshell.util.element.get_container(element)
+        material: Any = ifcopenshell.util.element.get_material(element, should_skip_usage=True)
+        elements.append({
+            "id": element.id(), "global_id": element.GlobalId, "class": element.is_a(), "name": element.Name,
+            "object_type": element.ObjectType, "tag": element.Tag,
+            "storey": spatial.GlobalId if spatial is not None and spatial.is_a("IfcBuildingStorey") else None,
+            "space": spatial.GlobalId if spatial is not None and spatial.is_a("IfcSpace") else None,
+            "material": getattr(material, "Name", None) or (material.is_a() if material is not None else None),
+            "properties": psets.get(element.id(), {}),
+        })  # fmt: skip
+    spaces = []
+    for space in model.by_type("IfcSpace"):
+        above: Any = ifcopenshell.util.element.get_aggregate(space)
+        spaces.append({
+            "id": space.id(), "global_id": space.GlobalId, "name": space.Name, "long_name": space.LongName,
+            "storey": above.GlobalId if above is not None and above.is_a("IfcBuildingStorey") else None,
+            "properties": psets.get(space.id(), {}),
+        })  # fmt: skip
+    storeys = [{"global_id": s.GlobalId, "name": s.Name, "elevation": s.Elevation} for s in model.by_type("IfcBuildingStorey")]
+    sites = model.by_type("IfcSite")
+    applications = model.by_type("IfcApplication")
+    return {
+        "schema": model.schema_identifier,
+        "n_instances": sum(1 for _ in model),
+        "n_products": len(model.by_type("IfcProduct")),
+        "unit_m": ifcopenshell.util.unit.calculate_unit_scale(model) if has_length else None,
+        "tool": applications[0].ApplicationFullName if applications else None,
+        "conversion": _map_conversion(model) or _eset_conversion(psets),
+        "site": {"latitude": sites[0].RefLatitude, "longitude": sites[0].RefLongitude} if sites else None,
+        "building_texts": [
+            str(text)
+            for building in model.by_type("IfcBuilding")
+            for text in [building.Name, building.LongName, *(v for s in psets.get(building.id(), {}).values() for v in s.values())]
+            if text
+        ],
+        "storeys": storeys,
+        "spaces": spaces,
+        "elements": elements,
+    }
+
+
+def geometry(path: str, ids: list[int], out: Path, *, openings: bool) -> None:
+    """Append one frame per element that has a shape: id, and the byte lengths of vertices, faces, material ids, colours."""
+    model: Any = ifcopenshell.open(path)
+    settings: Any = ifcopenshell.geom.settings()  # type: ignore[no-untyped-call]  # ifcopenshell leaves it untyped
+    settings.set("use-world-coords", True)
+    settings.set("weld-vertices", False)
+    if not openings:
+        settings.set("disable-opening-subtractions", True)
+    wanted = [model.by_id(number) for number in ids]
+    iterator: Any = ifcopenshell.geom.iterator(settings, model, 1, include=wanted, geometry_library=KERNEL)
+    with out.open("ab") as handle:
+        if not iterator.initialize():
+            return
+        while True:
+            shape: Any = iterator.get()
+            mesh = shape.geometry
+            colours = np.array(
+                [
+                    [*material.diffuse.components, 1.0 - (material.transparency if material.has_transparency() else 0.0)]
+                    for material in mesh.materials
+                ],
+                dtype="<f4",
+            )
+            vertices = np.frombuffer(mesh.verts_buffer, dtype="<f8")
+            parts = [vertices.tobytes(), bytes(mesh.faces_buffer), bytes(mesh.material_ids_buffer), colours.tobytes()]
+            handle.write(FRAME.pack(shape.id, *map(len, parts)))
+            for part in parts:
+                handle.write(part)
+            handle.flush()
+            if not iterator.next():
+                return
+
+
+def main(argv: list[str]) -> int:
+    """Run one of the two jobs."""
+    if argv[0] == "semantics":
+        Path(argv[2]).write_text(json.dumps(semantics(argv[1]), ensure_ascii=False), encoding="utf-8")
+    else:
+        ids = json.loads(Path(argv[3]).read_text(encoding="utf-8"))
+        geometry(argv[1], ids, Path(argv[2]), openings="--no-openings" not in argv)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
