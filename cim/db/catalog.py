@@ -1,0 +1,232 @@
+"""The public collections: which table, which attributes, with types, units and enumerations read from the tables' metadata."""
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal
+
+from geoalchemy2 import Geometry
+from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Float, Integer, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from cim.db import labels
+from cim.db.tables import bim, network, register
+from cim.profile import Names
+
+FieldType = Literal["string", "integer", "number", "boolean", "date-time", "object"]
+
+_UNIT = re.compile(r"\[([^\]]+)\]")
+_ONE_OF = re.compile(r"^(\w+) IN \((.*)\)$")
+_BETWEEN = re.compile(r"^(\w+) BETWEEN (-?\d+) AND (-?\d+)$")
+_UCUM = {"byte": "By", "m/m": "1"}
+
+_INTERNAL = {"id", "geom", "kind", "county_code", "code_scheme", "dataset_id", "placement", "recorded_at", "change_set_id"} | {
+    "source_key",
+    "content_hash",
+}
+_CONTRACT_BUILDINGS = (
+    "code", "name", "address", "division_code", "height_m", "ground_elevation_m", "storeys_above", "storeys_below", "use", "structure",
+    "year_built", "footprint_area_m2", "floor_area_m2", "safety_grade", "status", "source_dataset", "version", "valid_from",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute of a collection.
+
+    Parameters
+    ----------
+    name
+        Property name, equal to the column's.
+    type
+        JSON type; ``date-time`` is a string of RFC 3339.
+    unit
+        UCUM symbol, None where the attribute has no unit.
+    values
+        All values the store accepts, empty where it is open.
+    bounds
+        Least and greatest value the store accepts, None where it is open.
+    note
+        Remark of the table's documentation, without the unit.
+    title
+        Name for people.
+    """
+
+    name: str
+    type: FieldType
+    unit: str | None
+    values: tuple[str, ...]
+    bounds: tuple[int, int] | None
+    note: str
+    title: Names
+
+    @property
+    def is_queryable(self) -> bool:
+        """Whether ``name=value`` filters on it."""
+        return self.type != "object"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A public collection of features.
+
+    Parameters
+    ----------
+    id
+        Collection id of the API.
+    table
+        Table, or parent table of the partitions.
+    kind
+        Network kind that selects the partition, None for other tables.
+    geometry
+        Geometry type, e.g. MultiPolygon.
+    has_z
+        Third coordinate is the elevation [m] in the city's vertical datum.
+    attributes
+        Properties in output order.
+    """
+
+    id: str
+    table: str
+    kind: str | None
+    geometry: str
+    has_z: bool
+    attributes: tuple[Attribute, ...]
+    title: Names
+    description: Names
+    dataset_kind: str
+    keywords: tuple[str, ...] = field(default=())
+
+    def attribute(self, name: str) -> Attribute | None:
+        """Return the attribute of this name, None where there is none."""
+        return next((one for one in self.attributes if one.name == name), None)
+
+    @property
+    def queryables(self) -> tuple[Attribute, ...]:
+        """Attributes that can be filtered on."""
+        return tuple(one for one in self.attributes if one.is_queryable)
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether rows carry ``valid_from``."""
+        return self.attribute("valid_from") is not None
+
+    @property
+    def is_core(self) -> bool:
+        """Whether the collection is listed while it is empty."""
+        return self.kind is None
+
+
+def _json_type(column: Column[Any]) -> FieldType:
+    kinds: tuple[tuple[type, FieldType], ...] = (
+        (Boolean, "boolean"),
+        (Integer, "integer"),
+        (Float, "number"),
+        (DateTime, "date-time"),
+        (JSONB, "object"),
+        (Text, "string"),
+    )
+    for kind, name in kinds:
+        if isinstance(column.type, kind):
+            return name
+    raise TypeError(f"column {column.table.name}.{column.name}: type {column.type} has no place in the API")
+
+
+def _checks(table: Table) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[int, int]]]:
+    values: dict[str, tuple[str, ...]] = {}
+    bounds: dict[str, tuple[int, int]] = {}
+    for constraint in table.constraints:
+        if isinstance(constraint, CheckConstraint):
+            text = str(constraint.sqltext)
+            if match := _ONE_OF.match(text):
+                values[match[1]] = tuple(part.strip().strip("'") for part in match[2].split(","))
+            elif match := _BETWEEN.match(text):
+                bounds[match[1]] = (int(match[2]), int(match[3]))
+    return values, bounds
+
+
+def _attributes(table: Table, names: tuple[str, ...] | None = None) -> tuple[Attribute, ...]:
+    values, bounds = _checks(table)
+    wanted = names or tuple(column.name for column in table.columns if column.name not in _INTERNAL)
+    made = []
+    for name in wanted:
+        column = table.columns[name]
+        comment = column.comment or ""
+        unit = _UNIT.search(comment)
+        made.append(
+            Attribute(
+                name=name,
+                type=_json_type(column),
+                unit=_UCUM.get(unit[1], unit[1]) if unit else None,
+                values=values.get(name, ()),
+                bounds=bounds.get(name),
+                note=re.sub(r"\s+", " ", _UNIT.sub("", comment)).replace(" ,", ",").strip(),
+                title=labels.field_title(name),
+            )
+        )
+    return tuple(made)
+
+
+def _geometry(table: Table) -> tuple[str, bool]:
+    kind = table.columns["geom"].type
+    if not isinstance(kind, Geometry):
+        raise TypeError(f"table {table.name}: column geom is not a geometry")
+    text = str(kind.geometry_type)
+    return text.removesuffix("Z"), kind.dimension == 3
+
+
+def _core(collection_id: str, table: Table, dataset_kind: str, names: tuple[str, ...] | None = None) -> Collection:
+    title_en, title_zh, text_en, text_zh = labels.COLLECTIONS[collection_id]
+    geometry, has_z = _geometry(table)
+    return Collection(
+        id=collection_id,
+        table=table.name,
+        kind=None,
+        geometry=geometry,
+        has_z=has_z,
+        attributes=_attributes(table, names),
+        title=Names(en=title_en, zh=title_zh),
+        description=Names(en=text_en, zh=text_zh),
+        dataset_kind=dataset_kind,
+        keywords=("CIM", title_en, title_zh),
+    )
+
+
+def _network(kind: str, table: Table, suffix: str, part_en: str, part_zh: str) -> Collection:
+    english, chinese = labels.KINDS[kind]
+    geometry, has_z = _geometry(table)
+    heights_en = "The third coordinate is the elevation in metres in the city's vertical datum."
+    return Collection(
+        id=f"{kind}-{suffix}",
+        table=table.name,
+        kind=kind,
+        geometry=geometry,
+        has_z=has_z,
+        attributes=_attributes(table),
+        title=Names(en=f"{english} network: {part_en}", zh=f"{chinese}管线:{part_zh}"),
+        description=Names(
+            en=f"{part_en.capitalize()} of the {english.lower()} network. {heights_en}",
+            zh=f"{chinese}网络的{part_zh}。第三坐标为城市高程基准下的高程(米)。",
+        ),
+        dataset_kind="network",
+        keywords=("CIM", "network", kind, chinese),
+    )
+
+
+@cache
+def collections() -> dict[str, Collection]:
+    """Return all collections this program can serve, by id, in the order of the API."""
+    made = [
+        _core("divisions", register.division, "divisions"),
+        _core("buildings", register.building, "census", _CONTRACT_BUILDINGS),
+        _core("units", register.unit, "census"),
+        _core("addresses", register.address, "addresses"),
+        _core("bim-models", bim.bim_model, "bim"),
+        _core("bim-storeys", bim.bim_storey, "bim"),
+        _core("bim-spaces", bim.bim_space, "bim"),
+        _core("bim-elements", bim.bim_element, "bim"),
+    ]
+    for kind in network.KINDS:
+        made.append(_network(kind, network.network_edge, "lines", "lines", "管段"))
+        made.append(_network(kind, network.network_node, "points", "points", "管点"))
+    return {one.id: one for one in made}

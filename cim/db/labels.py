@@ -1,0 +1,97 @@
+"""Names of collections and attributes for people, in English and Chinese."""
+
+# ruff: noqa: E501 - Chinese characters count double
+
+from cim.profile import Names
+
+COLLECTIONS: dict[str, tuple[str, str, str, str]] = {
+    "divisions": (
+        "Administrative divisions", "行政区划",
+        "Administrative and statistical divisions with their boundaries where known.", "行政与统计区划及其已知边界。",
+    ),
+    "buildings": (
+        "Buildings", "建筑物",
+        "Building register: one feature per coded building; the feature id is the building code.", "建筑物登记:每栋赋码建筑一个要素,要素标识即建筑编码。",
+    ),
+    "units": ("Units", "建筑单元", "Dwellings and other units inside buildings.", "建筑物内的户室及其他单元。"),
+    "addresses": ("Addresses", "地址", "Addresses and the buildings they belong to.", "地址及其所属建筑物。"),
+    "bim-models": (
+        "BIM models", "BIM 模型",
+        "Building and infrastructure information models, placed in the city.", "已定位到城市中的建筑与基础设施信息模型。",
+    ),
+    "bim-storeys": ("BIM storeys", "BIM 楼层", "Storeys of BIM models.", "BIM 模型的楼层。"),
+    "bim-spaces": ("BIM spaces", "BIM 空间", "Spaces (rooms) of BIM models.", "BIM 模型的空间(房间)。"),
+    "bim-elements": ("BIM elements", "BIM 构件", "Elements of BIM models with their property sets.", "BIM 模型的构件及其属性集。"),
+}  # fmt: skip
+"""Collection id: title and description, English and Chinese."""
+
+KINDS: dict[str, tuple[str, str]] = {
+    "water": ("Water supply", "给水"), "rainwater": ("Rainwater", "雨水"), "sewage": ("Sewage", "污水"), "gas": ("Gas", "燃气"),
+    "heat": ("Heating", "热力"), "power": ("Power", "电力"), "lighting": ("Street lighting", "路灯"),
+    "telecom": ("Telecommunication", "通信"), "road": ("Road", "道路"),
+}  # fmt: skip
+
+FIELDS: dict[str, tuple[str, str]] = {
+    "code": ("Code", "编码"), "name": ("Name", "名称"), "address": ("Address", "地址"), "division_code": ("Division", "所属区划"),
+    "height_m": ("Height", "高度"), "ground_elevation_m": ("Ground elevation", "地面高程"), "storeys_above": ("Storeys above ground", "地上层数"),
+    "storeys_below": ("Storeys below ground", "地下层数"), "use": ("Use", "用途"), "structure": ("Structure", "结构类型"),
+    "year_built": ("Year of completion", "建成年份"), "footprint_area_m2": ("Footprint area", "基底面积"),
+    "floor_area_m2": ("Floor area", "建筑面积"), "safety_grade": ("Safety grade", "安全等级"), "status": ("Status", "状态"),
+    "source_dataset": ("Source dataset", "来源数据集"), "version": ("Version", "版本"), "valid_from": ("Valid from", "生效时间"),
+    "level": ("Level", "级别"), "parent_code": ("Parent division", "上级区划"), "urban_rural_class": ("Urban-rural class", "城乡分类"),
+    "is_synthetic": ("Generated data", "合成数据"), "building_code": ("Building code", "建筑编码"), "staircase": ("Staircase", "单元号"),
+    "floor": ("Floor", "所在楼层"), "room": ("Room", "房号"), "full_text": ("Full address", "地址全称"), "road": ("Road", "道路"),
+    "house_number": ("House number", "门牌号"), "match_method": ("Match method", "匹配方式"), "distance_m": ("Distance to building", "到建筑距离"),
+    "attributes": ("Further attributes", "其他属性"), "survey_no": ("Survey point number", "物探点号"), "feature": ("Point feature", "特征"),
+    "appendage": ("Equipment", "附属物"), "type_code": ("Type code", "管线类型代码"), "elevation_m": ("Elevation", "高程"),
+    "depth_m": ("Depth", "埋深"), "owner": ("Owner", "权属单位"), "start_node": ("Start node", "起点编码"), "end_node": ("End node", "终点编码"),
+    "diameter_mm": ("Diameter", "管径"), "width_mm": ("Profile width", "断面宽"), "height_mm": ("Profile height", "断面高"),
+    "material": ("Material", "材质"), "embedding": ("Embedding", "埋设方式"), "depth_reference": ("Depth reference", "埋深基准"),
+    "start_depth_m": ("Depth at start", "起点埋深"), "end_depth_m": ("Depth at end", "终点埋深"), "length_m": ("Length", "长度"),
+    "slope": ("Slope", "坡度"), "flow_direction": ("Flow direction", "流向"), "pressure": ("Pressure", "压力"), "voltage": ("Voltage", "电压"),
+    "n_cables": ("Number of cables", "电缆条数"), "year_laid": ("Year laid", "埋设年份"), "link_method": ("Link method", "关联方式"),
+    "link_score": ("Link score", "关联得分"), "stage": ("Project stage", "项目阶段"), "discipline": ("Discipline", "专业"),
+    "ifc_schema": ("IFC schema", "IFC 版本"), "authoring_tool": ("Authoring tool", "建模软件"), "sha256": ("SHA-256", "文件校验和"),
+    "file_size_bytes": ("File size", "文件大小"), "n_elements": ("Number of elements", "构件数"), "georef_method": ("Georeferencing", "定位方式"),
+    "georef_note": ("Georeferencing note", "定位说明"), "projected_crs": ("Projected CRS", "投影坐标系"),
+    "base_elevation_m": ("Base elevation", "底部高程"), "note": ("Note", "备注"), "model_code": ("Model code", "模型编码"),
+    "global_id": ("IFC GlobalId", "IFC GlobalId"), "storey_code": ("Storey", "所属楼层"), "space_code": ("Space", "所属空间"),
+    "long_name": ("Long name", "全名"), "area_source": ("Source of the area", "面积来源"), "ifc_class": ("IFC class", "IFC 类"),
+    "object_type": ("Object type", "对象类型"), "tag": ("Tag", "标记"), "geom_status": ("Geometry status", "几何状态"),
+    "properties": ("Property sets", "属性集"), "base_m": ("Lowest point", "最低点"), "top_m": ("Highest point", "最高点"),
+}  # fmt: skip
+
+VALUES: dict[str, dict[str, tuple[str, str]]] = {
+    "use": {
+        "residential": ("residential", "居住"), "commercial": ("commercial", "商业"), "office": ("office", "办公"),
+        "education": ("education", "教育"), "medical": ("medical", "医疗"), "culture": ("culture", "文化"), "sports": ("sports", "体育"),
+        "hotel": ("hotel", "旅馆"), "industrial": ("industrial", "工业"), "storage": ("storage", "仓储"), "transport": ("transport", "交通"),
+        "infrastructure": ("infrastructure", "市政设施"), "religious": ("religious", "宗教"), "agricultural": ("agricultural", "农业"),
+        "mixed": ("mixed", "综合"), "other": ("other", "其他"),
+    },
+    "structure": {
+        "MAS": ("masonry", "砌体"), "RC": ("reinforced concrete", "钢筋混凝土"), "SRC": ("steel-reinforced concrete", "型钢混凝土"),
+        "STL": ("steel", "钢结构"), "TMB": ("timber", "木结构"), "ETH": ("earth", "土结构"), "MIX": ("mixed", "混合"), "CAV": ("cave dwelling", "窑洞"),
+        "OTH": ("other", "其他"),
+    },
+    "status": {
+        "planned": ("planned", "规划"), "under_construction": ("under construction", "在建"), "existing": ("existing", "现状"),
+        "demolished": ("demolished", "已拆除"), "retired": ("retired", "已注销"), "in_use": ("in use", "在用"), "abandoned": ("abandoned", "废弃"),
+    },
+    "depth_reference": {"crown": ("crown", "管顶"), "invert": ("invert", "管底"), "centre": ("centre", "管中心")},
+    "geom_status": {"meshed": ("meshed", "已生成"), "empty": ("no geometry in the file", "文件无几何"), "failed": ("failed", "失败")},
+}  # fmt: skip
+
+SYNTHETIC = Names(en="Contains generated (synthetic) data, not surveyed facts.", zh="含合成(生成)数据,非实测。")
+
+
+def field_title(name: str) -> Names:
+    """Return the name of an attribute for people; the attribute's own name where it has none."""
+    english, chinese = FIELDS.get(name, (name, name))
+    return Names(en=english, zh=chinese)
+
+
+def value_title(field: str, value: str) -> Names:
+    """Return the name of an enumeration value for people; the value itself where it has none."""
+    english, chinese = VALUES.get(field, {}).get(value, (value, value))
+    return Names(en=english, zh=chinese)

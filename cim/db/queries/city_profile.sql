@@ -1,0 +1,3 @@
+-- in: none
+-- out: document [jsonb, no row before a profile is stored]
+SELECT document FROM city_profile

@@ -1,0 +1,201 @@
+"""Tilesets and tiles in the store: what is published, and from which input each tile was made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from cim.db.engine import Connection
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class TileRow:
+    """A tile of a layer.
+
+    Parameters
+    ----------
+    key
+        Quadtree key.
+    uri
+        Content file, relative to the layer's folder.
+    input_hash, content_hash
+        Of what it was made from, and of the file.
+    n_features, n_bytes
+        Features in it; size [byte].
+    bbox
+        West, south, east, north [deg], EPSG:4490.
+    """
+
+    key: str
+    uri: str
+    input_hash: str
+    content_hash: str
+    n_features: int
+    n_bytes: int
+    bbox: Box
+
+
+@dataclass(frozen=True)
+class TilesetRow:
+    """A published layer.
+
+    Parameters
+    ----------
+    layer
+        buildings, bim/<model code>, networks/<kind>.
+    kind
+        buildings, bim or network.
+    collection
+        Collection whose codes the features carry.
+    title, note
+        In two languages.
+    replaces
+        Codes of the buildings a model stands for.
+    bbox
+        West, south, east, north [deg], EPSG:4490.
+    min_height_m, max_height_m
+        Ellipsoidal [m].
+    last_event_id
+        Outbox position it reflects.
+    """
+
+    layer: str
+    kind: str
+    collection: str
+    title: dict[str, str]
+    note: dict[str, str] | None
+    is_synthetic: bool
+    replaces: list[str]
+    n_features: int
+    bbox: Box | None
+    min_height_m: float | None
+    max_height_m: float | None
+    uri: str
+    style_version: str
+    last_event_id: int
+    tiles: list[TileRow] = field(default_factory=list)
+
+
+def fetch_tilesets(connection: Connection) -> list[TilesetRow]:
+    """Return the published layers, without their tiles."""
+    rows = connection.execute(
+        """SELECT layer, kind, collection, title, note, is_synthetic, replaces, n_features, ST_XMin(geom), ST_YMin(geom),
+                  ST_XMax(geom), ST_YMax(geom), min_height_m, max_height_m, uri, style_version, last_event_id
+           FROM tileset ORDER BY kind, layer"""
+    ).fetchall()
+    names = (
+        "layer", "kind", "collection", "title", "note", "is_synthetic", "replaces", "n_features", "min_height_m", "max_height_m", "uri",
+        "style_version", "last_event_id",
+    )  # fmt: skip
+    return [
+        TilesetRow(
+            bbox=None if row[8] is None else (row[8], row[9], row[10], row[11]), **dict(zip(names, [*row[:8], *row[12:]], strict=True))
+        )
+        for row in rows
+    ]
+
+
+def fetch_input_hashes(connection: Connection, layer: str) -> dict[str, TileRow]:
+    """Return the tiles of a layer by key."""
+    rows = connection.execute(
+        """SELECT key, uri, input_hash, content_hash, n_features, bytes, ST_XMin(geom), ST_YMin(geom), ST_XMax(geom), ST_YMax(geom)
+           FROM tile WHERE layer = %s""",
+        [layer],
+    ).fetchall()
+    return {row[0]: TileRow(row[0], row[1], row[2], row[3], row[4], row[5], (row[6], row[7], row[8], row[9])) for row in rows}
+
+
+def _envelope(box: Box | None) -> dict[str, Any]:
+    names = ("w", "s", "e", "n")
+    return dict(zip(names, box or (None,) * 4, strict=True))
+
+
+def save_tileset(connection: Connection, row: TilesetRow) -> None:
+    """Replace a layer's rows, in the running transaction."""
+    connection.execute("DELETE FROM tileset WHERE layer = %s", [row.layer])
+    connection.execute(
+        """INSERT INTO tileset (layer, kind, collection, style_version, title, note, is_synthetic, replaces, n_features, n_tiles, bytes,
+                                uri,                                last_event_id, geom, min_height_m, max_height_m)
+           VALUES (%(layer)s, %(kind)s, %(collection)s, %(style_version)s, %(title)s, %(note)s, %(is_synthetic)s, %(replaces)s,
+                   %(n_features)s, %(n_tiles)s, %(bytes)s, %(uri)s, %(last_event_id)s,
+                   CASE WHEN %(w)s::float8 IS NULL THEN NULL ELSE ST_MakeEnvelope(%(w)s, %(s)s, %(e)s, %(n)s, 4490) END,
+                   %(min_height_m)s, %(max_height_m)s)""",
+        {
+            "layer": row.layer, "kind": row.kind, "collection": row.collection, "style_version": row.style_version,
+            "title": Jsonb(row.title), "note": None if row.note is None else Jsonb(row.note), "is_synthetic": row.is_synthetic,
+            "replaces": Jsonb(row.replaces), "n_features": row.n_features, "n_tiles": len(row.tiles),
+            "bytes": sum(tile.n_bytes for tile in row.tiles), "uri": row.uri, "last_event_id": row.last_event_id,
+            "min_height_m": row.min_height_m, "max_height_m": row.max_height_m, **_envelope(row.bbox),
+        },
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO tile (layer, key, uri, input_hash, content_hash, n_features, bytes, geom)
+               VALUES (%(layer)s, %(key)s, %(uri)s, %(input_hash)s, %(content_hash)s, %(n_features)s, %(n_bytes)s,
+                       ST_MakeEnvelope(%(w)s, %(s)s, %(e)s, %(n)s, 4490))""",
+            [
+                {
+                    "layer": row.layer, "key": tile.key, "uri": tile.uri, "input_hash": tile.input_hash,
+                    "content_hash": tile.content_hash, "n_features": tile.n_features, "n_bytes": tile.n_bytes, **_envelope(tile.bbox),
+                }
+                for tile in row.tiles
+            ],
+        )  # fmt: skip
+
+
+def touch_tileset(connection: Connection, layer: str, last_event_id: int) -> None:
+    """Note that an unchanged layer reflects the outbox up to an event."""
+    connection.execute(
+        "UPDATE tileset SET last_event_id = %s WHERE layer = %s AND last_event_id < %s", [last_event_id, layer, last_event_id]
+    )
+
+
+def remove_tileset(connection: Connection, layer: str) -> None:
+    """Remove a layer's rows."""
+    connection.execute("DELETE FROM tileset WHERE layer = %s", [layer])
+
+
+def lock_layer(connection: Connection, layer: str) -> None:
+    """Wait until no other transaction builds this layer."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"tiles:{layer}"])
+
+
+def fetch_layer_names(connection: Connection) -> list[str]:
+    """Return the layers that the data ask for: buildings, models, networks."""
+    names: list[str] = []
+    if connection.execute("SELECT 1 FROM building WHERE status IN ('existing', 'under_construction') LIMIT 1").fetchone():
+        names.append("buildings")
+    names += [f"bim/{row[0]}" for row in connection.execute("SELECT DISTINCT model_code FROM bim_mesh ORDER BY 1")]
+    names += [
+        f"networks/{row[0]}" for row in connection.execute("SELECT DISTINCT kind FROM network_edge WHERE status <> 'abandoned' ORDER BY 1")
+    ]
+    return names
+
+
+def fetch_touched_collections(connection: Connection, reader: str) -> set[str]:
+    """Return the collections with events that a follower of the outbox has not read, with the codes of models."""
+    rows = connection.execute(
+        """SELECT DISTINCT CASE WHEN collection = 'bim-models' THEN 'bim/' || code ELSE collection END FROM change_event
+           WHERE id > coalesce((SELECT last_event_id FROM outbox_reader WHERE name = %s), 0)""",
+        [reader],
+    )
+    return {row[0] for row in rows}
+
+
+def sample_codes(connection: Connection, layer: str) -> Sequence[str]:
+    """Return the codes a layer must hold, for validation."""
+    if layer == "buildings":
+        rows = connection.execute("SELECT code FROM building WHERE status IN ('existing', 'under_construction')")
+    elif layer.startswith("bim/"):
+        rows = connection.execute("SELECT element_code FROM bim_mesh WHERE model_code = %s", [layer[4:]])
+    else:
+        kind = layer.removeprefix("networks/")
+        rows = connection.execute(
+            """SELECT code FROM network_edge WHERE kind = %(kind)s AND status <> 'abandoned'
+               UNION ALL SELECT code FROM network_node WHERE kind = %(kind)s AND status <> 'abandoned'""",
+            {"kind": kind},
+        )
+    return [row[0] for row in rows]

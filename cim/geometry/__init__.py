@@ -1,0 +1,1 @@
+"""Pure geometry on arrays: frames, footprints, triangles, solids. No input or output."""

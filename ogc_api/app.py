@@ -1,0 +1,101 @@
+"""The ASGI application: all routes of the public contract."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from cim.db.published import fetch_models
+from cim.errors import CimError
+from cim.settings import Settings
+from ogc_api import documents, errors, health, items, tiles3d
+from ogc_api.metrics import Metrics
+from ogc_api.middleware import Edge
+from ogc_api.negotiation import base_url
+from ogc_api.parameters import refuse_unknown
+from ogc_api.state import ServerState, state_of
+from ogc_api.viewer import DIST, viewer_app
+
+_STATIC = Path(__file__).parent / "static"
+
+
+async def _models(request: Request) -> Response:
+    refuse_unknown(request.query_params, ("f", "lang"))
+    return Response(orjson.dumps({"models": await fetch_models(state_of(request.app).pool)}), media_type="application/json")
+
+
+async def _to_viewer(request: Request) -> Response:
+    return RedirectResponse(f"{base_url(request, state_of(request.app).settings)}/viewer/", status_code=307)
+
+
+def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
+    async def show_metrics(_: Request) -> Response:
+        return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    collection = "/collections/{collection}"
+    return [
+        Route("/", documents.landing),
+        Route("/conformance", documents.conformance),
+        Route("/openapi", documents.openapi),
+        Route("/collections", documents.collections),
+        Route("/collections/", documents.collections),
+        # Hot paths; codes of BIM elements contain a slash.
+        Route(f"{collection}/items", items.items),
+        Route(f"{collection}/items/{{code:path}}", items.item),
+        Route(f"{collection}/queryables", documents.queryables),
+        Route(f"{collection}/schema", documents.schema),
+        Route(collection, documents.collections),
+        # QGIS asks with a trailing slash where the first answer does not please it.
+        Route(f"{collection}/", documents.collections),
+        Route("/processes", documents.processes),
+        Route("/processes/{process}", documents.processes),
+        Route("/jobs", documents.jobs),
+        Route("/jobs/{job}", documents.jobs),
+        Route("/3dtiles", tiles3d.layers),
+        Route("/3dtiles/", tiles3d.layers),
+        Route("/3dtiles/{path:path}", tiles3d.file),
+        Route("/bim/models", _models),
+        Route("/viewer", _to_viewer),
+        Mount("/viewer", viewer_app(viewer)),
+        Mount("/static", StaticFiles(directory=_STATIC, packages=[("pygeoapi", "static")])),
+        Route("/healthz", health.healthz),
+        Route("/readyz", health.readyz),
+        Route("/metrics", show_metrics),
+    ]
+
+
+def create_app(settings: Settings, *, viewer: Path = DIST) -> Starlette:
+    """Return the application.
+
+    Parameters
+    ----------
+    settings
+        Store, tile store, page limits, public address.
+    viewer
+        Folder of the built viewer.
+    """
+    metrics = Metrics()
+    state = ServerState(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await state.pool.open()
+        yield
+        await state.pool.close()
+
+    app = Starlette(
+        routes=_routes(metrics, viewer),
+        middleware=[Middleware(Edge, metrics=metrics)],
+        exception_handlers={CimError: errors.on_cim_error, HTTPException: errors.on_http_error, Exception: errors.on_unexpected},
+        lifespan=lifespan,
+    )
+    app.state.server = state
+    return app

@@ -1,0 +1,167 @@
+"""Documents around the data: landing page, conformance, OpenAPI, collections, schemas, processes, jobs."""
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cim.db.published import Published
+from ogc_api import schemas
+from ogc_api.negotiation import base_url, language, output_format
+from ogc_api.parameters import refuse_unknown
+from ogc_api.pygeoapi_config import BASE, describe
+from ogc_api.state import Current, state_of
+
+CONFORMANCE = (
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/html",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/collections",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+    "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables-query-parameters",
+    # QGIS looks for this id, newer clients for the one of Common part 3.
+    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/schemas",
+    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/core-roles-features",
+    "http://www.opengis.net/spec/ogcapi-common-3/1.0/conf/schemas",
+)
+"""Conformance classes that this server implements and tests."""
+
+_DROPPED_RELATIONS = ("/tiling-schemes", "/job-list")
+
+
+async def landing(request: Request) -> Response:
+    """Landing page, with the way to the viewer and the 3D layers."""
+    refuse_unknown(request.query_params, ("f", "lang"))
+    state = state_of(request.app)
+    current = await state.current()
+    base = base_url(request, state.settings)
+    return await current.front.document("landing", request, edit=_complete_landing, base=base)
+
+
+def _complete_landing(document: dict[str, Any]) -> dict[str, Any]:
+    if "links" in document:
+        document["links"] = [link for link in document["links"] if not link["rel"].endswith(_DROPPED_RELATIONS)]
+        document["links"] += [
+            {"rel": "related", "type": "text/html", "title": "3D viewer / 三维浏览", "href": f"{BASE}/viewer/"},
+            {"rel": "related", "type": "application/json", "title": "3D Tiles layers / 三维瓦片图层", "href": f"{BASE}/3dtiles/?f=json"},
+            {"rel": "related", "type": "application/json", "title": "BIM models / BIM 模型", "href": f"{BASE}/bim/models"},
+        ]
+    return document
+
+
+async def conformance(request: Request) -> Response:
+    """Conformance classes of this server."""
+    refuse_unknown(request.query_params, ("f", "lang"))
+    return await _draw(request, "conformance.html", {"conformsTo": list(CONFORMANCE), "links": []})
+
+
+async def openapi(request: Request) -> Response:
+    """OpenAPI document."""
+    refuse_unknown(request.query_params, ("f", "lang", "ui"))
+    state = state_of(request.app)
+    current = await state.current()
+    response = await current.front.document("openapi", request, base=base_url(request, state.settings))
+    if "html" not in response.headers["content-type"]:
+        response.headers["content-type"] = "application/vnd.oai.openapi+json;version=3.0"
+    return response
+
+
+async def collections(request: Request) -> Response:
+    """All collections, or one."""
+    refuse_unknown(request.query_params, ("f", "lang"))
+    state = state_of(request.app)
+    current = await state.current()
+    collection_id = request.path_params.get("collection")
+    if collection_id is not None:
+        current.collection(collection_id)
+
+    def edit(document: dict[str, Any]) -> dict[str, Any]:
+        for one in document.get("collections", [document]):
+            if "id" in one:
+                _complete_collection(one, current.catalogue.published[one["id"]])
+        return document
+
+    return await current.front.document("collections", request, collection_id, edit=edit, base=base_url(request, state.settings))
+
+
+def _complete_collection(document: dict[str, Any], one: Published) -> None:
+    # GeoJSON-LD is not served; the other formats are.
+    document["links"] = [link for link in document["links"] if not (link["rel"] == "items" and "ld+json" in link["type"])]
+    if one.bbox is None:
+        document.pop("extent", None)
+    document["itemCount"] = one.n_features
+    document["synthetic"] = one.is_synthetic
+    providers = sorted(
+        {f"{origin.provider} ({origin.licence})" if origin.licence else origin.provider for origin in one.origins if origin.provider}
+    )
+    if providers:
+        document["attribution"] = "; ".join(providers)
+
+
+async def schema(request: Request) -> Response:
+    """JSON Schema of a collection's features."""
+    return await _schema(request, "schema")
+
+
+async def queryables(request: Request) -> Response:
+    """JSON Schema of what a collection can be filtered on."""
+    return await _schema(request, "queryables")
+
+
+async def _schema(request: Request, name: str) -> Response:
+    refuse_unknown(request.query_params, ("f", "lang"))
+    state = state_of(request.app)
+    current = await state.current()
+    collection = current.collection(request.path_params["collection"])
+    spoken = language(request, state.settings.language)
+    base = base_url(request, state.settings)
+    address = f"{base}/collections/{collection.id}/{name}"
+    make = schemas.schema if name == "schema" else schemas.queryables
+    document = make(collection, spoken, address)
+    if output_format(request) == "json":
+        return Response(orjson.dumps(document), headers={"Content-Language": spoken}, media_type="application/schema+json")
+    described = describe(current.catalogue.published[collection.id])
+    page = {
+        **document,
+        "description": described.zh if spoken == "zh" else described.en,
+        "keywords": list(collection.keywords),
+        "collections_path": f"{base}/collections",
+        "dataset_path": f"{base}/collections/{collection.id}",
+        "links": [],
+    }
+    return current.front.html(f"collections/{name}.html", page, spoken, base=base)
+
+
+async def processes(request: Request) -> Response:
+    """All processes, or one."""
+    refuse_unknown(request.query_params, ("f", "lang", "limit"))
+    return await _plain(request, "processes", request.path_params.get("process"))
+
+
+async def jobs(request: Request) -> Response:
+    """All jobs, or one."""
+    refuse_unknown(request.query_params, ("f", "lang", "limit", "offset"))
+    return await _plain(request, "jobs", request.path_params.get("job"))
+
+
+async def _plain(request: Request, name: str, *path: str | None) -> Response:
+    state = state_of(request.app)
+    current = await state.current()
+    return await current.front.document(name, request, *path, base=base_url(request, state.settings))
+
+
+async def _draw(request: Request, template: str, data: dict[str, Any]) -> Response:
+    state = state_of(request.app)
+    spoken = language(request, state.settings.language)
+    if output_format(request) == "json":
+        return Response(orjson.dumps({key: value for key, value in data.items() if key != "links"}), media_type="application/json")
+    current: Current = await state.current()
+    return current.front.html(template, data, spoken, base=base_url(request, state.settings))

@@ -1,0 +1,113 @@
+"""Corrections to the OpenAPI document of pygeoapi: what this server really offers, with parameters clients can read."""
+
+from typing import Any
+
+from cim.db.catalog import Attribute, collections
+from cim.settings import ServerSettings
+from ogc_api.crs import CRS84
+
+_DROPPED = ("/asyncapi", "/TileMatrixSets", "/TileMatrixSets/{tileMatrixSetId}")
+_JSON_OBJECT = {"schema": {"type": "object"}}
+_DATETIME = (
+    "RFC 3339 instant or interval. Selects features whose current state was true then (valid_from not after it); "
+    "earlier states are not searched."
+)
+
+
+def complete(document: dict[str, Any], settings: ServerSettings) -> dict[str, Any]:
+    """Return the document with this server's own paths and parameters.
+
+    Parameters
+    ----------
+    document
+        As pygeoapi makes it; changed in place.
+    settings
+        Page limits.
+    """
+    paths: dict[str, Any] = document["paths"]
+    for path in [*_DROPPED, *(one for one in paths if one.startswith("/stac"))]:
+        paths.pop(path, None)
+    parameters: dict[str, Any] = document["components"]["parameters"]
+    parameters.update(_parameters(settings))
+    parameters.pop("vendorSpecificParameters", None)
+    for collection in collections().values():
+        items, item = f"/collections/{collection.id}/items", f"/collections/{collection.id}/items/{{featureId}}"
+        if items not in paths:
+            continue
+        paths[items] = {"get": {**paths[items]["get"], "parameters": _item_parameters(collection.queryables), "responses": _responses()}}
+        code = {"name": "featureId", "in": "path", "required": True, "description": "code of the feature", "schema": {"type": "string"}}
+        shared = [{"$ref": f"#/components/parameters/{name}"} for name in ("crs", "items-f", "lang")]
+        paths[item] = {"get": {**paths[item]["get"], "parameters": [code, *shared], "responses": _responses("404")}}
+    paths.update(_own_paths())
+    return document
+
+
+def _parameters(settings: ServerSettings) -> dict[str, Any]:
+    limit = {"type": "integer", "minimum": 1, "maximum": settings.page_limit_max, "default": settings.page_limit_default}
+    number_list = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
+    uri = {"type": "string", "format": "uri", "default": CRS84}
+    name_list = {"type": "array", "items": {"type": "string"}}
+    return {
+        "limit": _query("limit", "features per page", limit),
+        "offset": _query("offset", "features to skip; following next links is faster", {"type": "integer", "minimum": 0, "default": 0}),
+        "cursor": _query("cursor", "position taken from a next link", {"type": "string"}),
+        "bbox": _query("bbox", "4 or 6 numbers in the axis order of bbox-crs; west above east crosses the antimeridian", number_list),
+        "bbox-crs": _query("bbox-crs", "CRS of bbox, one of the collection's crs", uri),
+        "crs": _query("crs", "CRS of the answer, one of the collection's crs", uri),
+        "datetime": _query("datetime", _DATETIME, {"type": "string"}),
+        "properties": _query("properties", "attributes to write", name_list),
+        "sortby": _query("sortby", "attributes to sort by, - in front for descending", name_list),
+        "skipGeometry": _query("skipGeometry", "leave the geometry out", {"type": "boolean", "default": False}),
+        "items-f": _query("f", "format", {"type": "string", "enum": ["json", "html"], "default": "json"}),
+    }
+
+
+def _query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "description": description,
+        "required": False,
+        "schema": schema,
+        "style": "form",
+        "explode": False,
+    }
+
+
+def _item_parameters(attributes: tuple[Attribute, ...]) -> list[dict[str, Any]]:
+    shared = ("items-f", "lang", "limit", "offset", "cursor", "bbox", "bbox-crs", "crs", "datetime", "properties", "sortby", "skipGeometry")
+    made: list[dict[str, Any]] = [{"$ref": f"#/components/parameters/{name}"} for name in shared]
+    for one in attributes:
+        schema: dict[str, Any] = {"type": "string", "format": "date-time"} if one.type == "date-time" else {"type": one.type}
+        if one.values:
+            schema["enum"] = list(one.values)
+        made.append(_query(one.name, one.title.en, schema))
+    return made
+
+
+def _responses(*more: str) -> dict[str, Any]:
+    error = {"application/json": {"schema": {"type": "object", "required": ["code"], "properties": {"code": {"type": "string"}}}}}
+    texts = {"400": "invalid parameter", "404": "no such feature", "503": "the store does not answer; try again"}
+    good = {
+        "description": "features as GeoJSON",
+        "content": {"application/geo+json": _JSON_OBJECT, "text/html": {"schema": {"type": "string"}}},
+    }
+    return {"200": good, **{status: {"description": texts[status], "content": error} for status in ("400", *more, "503")}}
+
+
+def _own_paths() -> dict[str, Any]:
+    layer = {"name": "layer", "in": "path", "required": True, "schema": {"type": "string"}, "description": "e.g. buildings"}
+    return {
+        "/3dtiles": _get("3D layers of the city", "get3dLayers"),
+        "/3dtiles/{layer}/tileset.json": _get("3D Tiles 1.1 tileset of a layer", "get3dTileset", layer),
+        "/bim/models": _get("BIM models", "getBimModels"),
+        "/healthz": _get("Whether the process is alive", "getHealth"),
+        "/readyz": _get("Whether the server can answer", "getReadiness"),
+    }
+
+
+def _get(summary: str, operation: str, *parameters: dict[str, Any]) -> dict[str, Any]:
+    responses = {"200": {"description": summary, "content": {"application/json": _JSON_OBJECT}}}
+    return {
+        "get": {"summary": summary, "operationId": operation, "tags": ["server"], "parameters": list(parameters), "responses": responses}
+    }

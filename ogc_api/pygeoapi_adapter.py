@@ -1,0 +1,160 @@
+"""The one importer of pygeoapi (0.24): embedding, provider, HTML. An upgrade of pygeoapi touches this file only."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from pygeoapi.api import API, APIRequest, describe_collections, landing_page, openapi_
+from pygeoapi.api.processes import describe_processes, get_jobs
+from pygeoapi.l10n import str2locale
+from pygeoapi.openapi import get_oas
+from pygeoapi.provider.base import BaseProvider, ProviderItemNotFoundError
+from pygeoapi.util import render_j2_template
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cim.db.catalog import collections
+from cim.db.features import FeatureQuery, FeatureReader, OutputCrs
+from cim.errors import NotFoundError
+from ogc_api.pygeoapi_config import BASE
+
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+
+HTML_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+_FUNCTIONS: dict[str, Callable[..., tuple[dict[str, str], int, str | bytes]]] = {
+    "landing": landing_page,
+    "openapi": openapi_,
+    "collections": describe_collections,
+    "processes": describe_processes,
+    "jobs": get_jobs,
+}
+
+
+class ReaderHandle:
+    """Gives pygeoapi's synchronous provider the asynchronous reader of the server.
+
+    Parameters
+    ----------
+    reader
+        Reads features.
+    loop
+        Event loop of the server.
+    """
+
+    def __init__(self, reader: FeatureReader, loop: asyncio.AbstractEventLoop) -> None:
+        self._reader = reader
+        self._loop = loop
+
+    def __deepcopy__(self, _: dict[int, object]) -> "ReaderHandle":
+        # pygeoapi copies its configuration; connections cannot be copied.
+        return self
+
+    def page(self, query: FeatureQuery) -> dict[str, Any]:
+        """Return a page as a FeatureCollection; called from a worker thread of the loop."""
+        page = asyncio.run_coroutine_threadsafe(self._reader.page(query), self._loop).result()
+        return {
+            "type": "FeatureCollection",
+            "features": orjson.loads(f"[{page.features}]"),
+            "numberMatched": page.matched,
+            "numberReturned": page.returned,
+        }
+
+    def item(self, collection: str, code: str) -> dict[str, Any]:
+        """Return one feature; called from a worker thread of the loop."""
+        text = asyncio.run_coroutine_threadsafe(self._reader.item(collections()[collection], code, OutputCrs()), self._loop).result()
+        found: dict[str, Any] = orjson.loads(text)
+        return found
+
+
+class CimProvider(BaseProvider):  # type: ignore[misc]  # pygeoapi ships no types
+    """Feature provider over `FeatureReader`; knows that EPSG:4490 is stored longitude, latitude.
+
+    Pages of clients are served by `ogc_api.items` from the same statements; pygeoapi asks this class for the fields (OpenAPI) and
+    may ask it for features.
+    """
+
+    def __init__(self, provider_def: dict[str, Any]) -> None:
+        super().__init__(provider_def)
+        self._collection = collections()[self.data["collection"]]
+        self._handle: ReaderHandle = self.data["reader"]
+        self.get_fields()
+
+    def get_fields(self) -> dict[str, dict[str, Any]]:
+        """Return the attributes with their JSON types."""
+        self._fields: dict[str, dict[str, Any]] = {
+            one.name: {"type": "string", "format": "date-time"} if one.type == "date-time" else {"type": one.type}
+            for one in self._collection.queryables
+        }
+        return self._fields
+
+    def query(self, offset: int = 0, limit: int = 10, resulttype: str = "results", **_: object) -> dict[str, Any]:
+        """Return a page of features in CRS84; filters are the business of `ogc_api.items`."""
+        page = self._handle.page(FeatureQuery(self._collection, limit=limit, offset=offset))
+        return {**page, "features": []} if resulttype == "hits" else page
+
+    def get(self, identifier: str, **_: object) -> dict[str, Any]:
+        """Return one feature in CRS84."""
+        try:
+            return self._handle.item(self._collection.id, identifier)
+        except NotFoundError as error:
+            raise ProviderItemNotFoundError(error.message) from error
+
+
+class Front:
+    """pygeoapi over one state of the catalogue.
+
+    Parameters
+    ----------
+    config
+        Made by `ogc_api.pygeoapi_config.configuration`.
+    edit_openapi
+        Corrects the OpenAPI document pygeoapi makes.
+    """
+
+    def __init__(self, config: dict[str, Any], edit_openapi: Edit) -> None:
+        self._api = API(config, edit_openapi(get_oas(config)))
+
+    async def document(self, name: str, request: Request, *path: str | None, edit: Edit | None = None, base: str) -> Response:
+        """Return a document of pygeoapi.
+
+        Parameters
+        ----------
+        name
+            landing, openapi, collections, processes, jobs.
+        edit
+            Changes the JSON document before it is sent.
+        base
+            Address of the landing page as the client sees it.
+        """
+        asked = await APIRequest.from_starlette(request, self._api.locales)
+        headers, status, body = await asyncio.to_thread(_FUNCTIONS[name], self._api, asked, *path)
+        media_type = headers.get("Content-Type", "application/json")
+        raw = body.encode() if isinstance(body, str) else body
+        if "json" in media_type:
+            document = _unescaped(orjson.loads(raw))
+            raw = orjson.dumps(edit(document) if edit and int(status) == 200 else document)
+        kept = {"Content-Language": headers["Content-Language"]} if "Content-Language" in headers else {}
+        extra = HTML_HEADERS if "html" in media_type else {}
+        return Response(raw.replace(BASE.encode(), base.encode()), int(status), headers={**kept, **extra}, media_type=media_type)
+
+    def html(self, template: str, data: dict[str, Any], language: str, *, base: str) -> Response:
+        """Return a page drawn by one of the templates."""
+        text = render_j2_template(self._api.tpl_config, self._api.config["server"]["templates"], template, data, str2locale(language))
+        return Response(
+            text.replace(BASE, base), headers={**HTML_HEADERS, "Content-Language": language}, media_type="text/html; charset=utf-8"
+        )
+
+
+def _unescaped(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Undo what pygeoapi's serialiser does to ``<`` and ``>`` in every text."""
+    if isinstance(value, str):
+        return value.replace("&lt;", "<").replace("&gt;", ">")
+    if isinstance(value, list):
+        return [_unescaped(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _unescaped(one) for key, one in value.items()}
+    return value

@@ -1,0 +1,146 @@
+"""3D Tiles over HTTP: the list of layers and the files of the tile store."""
+
+import asyncio
+import gzip
+import hashlib
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+import orjson
+from fsspec.implementations.local import LocalFileSystem
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cim.db.published import Tileset, fetch_tilesets
+from cim.errors import NotFoundError
+from ogc_api.parameters import refuse_unknown
+from ogc_api.state import state_of
+
+MEDIA_TYPES = {
+    ".json": "application/json",
+    ".glb": "model/gltf-binary",
+    ".gltf": "model/gltf+json",
+    ".subtree": "application/octet-stream",
+    ".bin": "application/octet-stream",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".terrain": "application/vnd.quantized-mesh",
+    ".pnts": "application/octet-stream",
+}
+"""Kinds of files that are served; nothing else in the tile store is."""
+
+_GZIP_FROM_BYTES = 1024
+
+
+class TileStore:
+    """Files below one folder or object store prefix.
+
+    Parameters
+    ----------
+    url
+        fsspec URL or local folder.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._files, root = fsspec.core.url_to_fs(url)
+        self._root = root.rstrip("/")
+
+    def read(self, path: str) -> tuple[bytes, str]:
+        """Return a file and its entity tag.
+
+        Raises
+        ------
+        NotFoundError
+            No such file, a kind that is not served, or a path that leaves the store.
+        """
+        full = self._full(path)
+        try:
+            tag = self._tag(full)
+            return self._files.cat_file(full), tag
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+            raise NotFoundError(f"no tile {path[:200]!r}") from error
+
+    def tag(self, path: str) -> str:
+        """Return the entity tag of a file without reading it; errors as `read`."""
+        try:
+            return self._tag(self._full(path))
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            raise NotFoundError(f"no tile {path[:200]!r}") from error
+
+    def _tag(self, full: str) -> str:
+        facts = self._files.info(full)
+        if facts["type"] != "file":
+            raise FileNotFoundError(full)
+        # Local folders tell time (with its fraction) and size, object stores an ETag or an update time.
+        seen = [facts.get(name) for name in ("mtime", "size", "ino", "ETag", "LastModified", "updated", "etag", "created")]
+        return f'"{hashlib.sha256(repr(seen).encode()).hexdigest()[:24]}"'
+
+    def _full(self, path: str) -> str:
+        parts = path.split("/")
+        unsafe = any(part in {"", ".", ".."} or part.startswith(".") or "\\" in part or "\x00" in part for part in parts)
+        if unsafe or PurePosixPath(path).suffix.lower() not in MEDIA_TYPES:
+            raise NotFoundError(f"no tile {path[:200]!r}")
+        full = "/".join([self._root, *parts])
+        # A link inside a local store must not lead out of it.
+        if isinstance(self._files, LocalFileSystem) and not Path(full).resolve().is_relative_to(Path(self._root).resolve()):
+            raise NotFoundError(f"no tile {path[:200]!r}")
+        return full
+
+
+@lru_cache(maxsize=1)
+def open_store(url: str) -> TileStore:
+    """Return the tile store of a URL, kept open."""
+    return TileStore(url)
+
+
+def layer_document(one: Tileset) -> dict[str, Any]:
+    """Return the entry of a layer; the box is west, south, east, north [deg], CRS84."""
+    return {
+        "id": one.layer,
+        "title": one.title,
+        "href": f"3dtiles/{one.layer}/tileset.json",
+        "kind": one.kind,
+        "collection": one.collection,
+        "code_property": "code",
+        "n_features": one.n_features,
+        "bbox": list(one.bbox) if one.bbox else None,
+        "synthetic": one.is_synthetic,
+        "note": one.note,
+        "replaces": one.replaces,
+    }
+
+
+async def layers(request: Request) -> Response:
+    """List of 3D layers and the facts of the city that a viewer needs."""
+    refuse_unknown(request.query_params, ("f", "lang"))
+    state = state_of(request.app)
+    current = await state.current()
+    profile, bbox = current.catalogue.profile, current.catalogue.bbox
+    city: dict[str, Any] = {"notices": [one.model_dump() for one in profile.notices] if profile else []}
+    if profile:
+        city["name"] = profile.name.model_dump()
+    if bbox:
+        city["bbox"] = list(bbox)
+    document = {"layers": [layer_document(one) for one in await fetch_tilesets(state.pool)], "city": city}
+    return Response(orjson.dumps(document), media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+
+async def file(request: Request) -> Response:
+    """One file of the tile store."""
+    state = state_of(request.app)
+    store = open_store(state.settings.tiles_url)
+    path = request.path_params["path"]
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    asked = request.headers.get("if-none-match", "")
+    tag = await asyncio.to_thread(store.tag, path)
+    if asked == "*" or tag in [part.strip().removeprefix("W/") for part in asked.split(",")]:
+        return Response(status_code=304, headers={**headers, "ETag": f"W/{tag}"})
+    body, tag = await asyncio.to_thread(store.read, path)
+    media_type = MEDIA_TYPES[PurePosixPath(path).suffix.lower()]
+    headers["ETag"] = f"W/{tag}"
+    if "json" in media_type and len(body) >= _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+        body = await asyncio.to_thread(gzip.compress, body, 6)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, headers=headers, media_type=media_type)

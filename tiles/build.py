@@ -1,0 +1,188 @@
+"""plan → encode → write: only tiles whose input changed are made anew; the previous tileset stays servable until the switch."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from cim.db import engine, migrate, outbox, profiles, tilesets
+from cim.db.engine import Connection
+from cim.db.tilesets import TileRow, TilesetRow
+from cim.errors import InvalidParameterError
+from cim.settings import Settings
+from tiles.content import LayerContent
+from tiles.layers import bim, buildings, networks
+from tiles.layers.common import NETWORK_TITLES
+from tiles.store import TileStore
+from tiles.tileset import write_tileset
+
+READER = "tiles"
+_log = structlog.get_logger("tiles")
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """What a build did to a layer.
+
+    Parameters
+    ----------
+    layer
+        Name.
+    features, tiles
+        In the layer now.
+    written
+        Contents made anew.
+    removed
+        The layer has nothing to draw and is gone.
+    bad
+        Codes of features whose triangles are not exact.
+    """
+
+    layer: str
+    features: int
+    tiles: int
+    written: int
+    removed: bool
+    bad: list[str]
+
+
+def content_of(connection: Connection, layer: str) -> LayerContent:
+    """Plan a layer by its name.
+
+    Raises
+    ------
+    InvalidParameterError
+        The name is no layer.
+    """
+    geoid = profiles.fetch_profile(connection).geoid_separation_m
+    if layer == "buildings":
+        return buildings.build_layer(connection, geoid)
+    if layer.startswith("bim/"):
+        return bim.build_layer(connection, layer.removeprefix("bim/"), geoid)
+    kind = layer.removeprefix("networks/")
+    if layer.startswith("networks/") and kind in NETWORK_TITLES:
+        return networks.build_layer(connection, kind, geoid)
+    raise InvalidParameterError("layer", layer, "buildings, bim/<model code> or networks/<kind>", hint="cim tiles list")
+
+
+def build_layers(
+    settings: Settings, wanted: Sequence[str], *, force: bool = False, dry_run: bool = False, progress: Callable[[str], None] | None = None
+) -> list[LayerResult]:
+    """Build layers.
+
+    Parameters
+    ----------
+    settings
+        Names store and tile store.
+    wanted
+        Layers; empty = all that the data ask for, and removal of those they no longer ask for.
+    force
+        Make every content anew.
+    dry_run
+        Plan only.
+    progress
+        Called with each layer's name.
+
+    Raises
+    ------
+    InvalidParameterError
+        A name is no layer.
+    """
+    migrate.require_current(settings)
+    with engine.connect(settings) as connection:
+        existing = tilesets.fetch_layer_names(connection)
+        published = [row.layer for row in tilesets.fetch_tilesets(connection)]
+    layers = list(wanted) or [*existing, *(layer for layer in published if layer not in existing)]
+    results = []
+    for layer in layers:
+        if progress is not None:
+            progress(layer)
+        results.append(_build(settings, layer, gone=layer not in existing and layer in published, force=force, dry_run=dry_run))
+    return results
+
+
+def _build(settings: Settings, layer: str, *, gone: bool, force: bool, dry_run: bool) -> LayerResult:
+    store = TileStore(settings.tiles_url)
+    obsolete: set[str] = set()
+    with engine.connect(settings) as connection:
+        tilesets.lock_layer(connection, layer)
+        # Read before the rows: an event that arrives meanwhile is seen again by the next build.
+        event = outbox.newest_event(connection)
+        content = None if gone else content_of(connection, layer)
+        if content is None or content.tree is None:
+            if not dry_run:
+                tilesets.remove_tileset(connection, layer)
+                obsolete = store.names(layer)
+            result = LayerResult(layer, 0, 0, 0, removed=True, bad=[])
+        else:
+            result, obsolete = _publish(connection, store, content, event, force=force, dry_run=dry_run)
+        if dry_run:
+            connection.rollback()
+    # Only now, when the new tileset is committed: a crash before leaves files too many, never too few.
+    for name in sorted(obsolete):
+        store.remove(name)
+    _log.info("built", layer=layer, features=result.features, tiles=result.tiles, written=result.written, removed=result.removed)
+    return result
+
+
+def _publish(
+    connection: Connection, store: TileStore, content: LayerContent, event: int, *, force: bool, dry_run: bool
+) -> tuple[LayerResult, set[str]]:
+    layer, leaves = content.layer, content.leaves()
+    known = tilesets.fetch_input_hashes(connection, layer)
+    tiles, written = [], 0
+    for leaf in leaves:
+        old = known.get(leaf.key)
+        if old is not None and not force and old.input_hash == leaf.input_hash and store.exists(f"{layer}/{old.uri}"):
+            tiles.append(old)
+            continue
+        written += 1
+        if dry_run:
+            continue
+        glb = leaf.encode()
+        digest = hashlib.sha256(glb).hexdigest()
+        uri = f"content/{leaf.key or 'root'}-{digest[:16]}.glb"
+        store.write(f"{layer}/{uri}", glb)
+        tiles.append(TileRow(leaf.key, uri, leaf.input_hash, digest, leaf.n_features, len(glb), leaf.bbox))
+    n_features = sum(leaf.n_features for leaf in leaves)
+    result = LayerResult(layer, n_features, len(leaves), written, removed=False, bad=content.bad)
+    if dry_run:
+        return result, set()
+    name = f"{layer}/tileset.json"
+    document = write_tileset(content, {tile.key: tile.uri for tile in tiles})
+    if not written and len(known) == len(tiles) and store.exists(name) and store.read(name) == document:
+        tilesets.touch_tileset(connection, layer, event)
+        return result, set()
+    boxes = [tile.bbox for tile in tiles]
+    bbox = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+    row = TilesetRow(
+        layer, content.kind, content.collection, content.title, content.note, content.is_synthetic, content.replaces, n_features,
+        bbox, content.min_height_m, content.max_height_m, name, content.style_version, event, tiles,
+    )  # fmt: skip
+    tilesets.save_tileset(connection, row)
+    store.write(name, document)
+    return result, store.names(layer) - {name} - {f"{layer}/{tile.uri}" for tile in tiles}
+
+
+def rebuild_changed(settings: Settings) -> list[str]:
+    """Rebuild the layers that unread events of the outbox touch, then mark the events as read; return the layers."""
+    with engine.connect(settings) as connection:
+        newest = outbox.newest_event(connection)
+        touched = tilesets.fetch_touched_collections(connection, READER)
+        existing = tilesets.fetch_layer_names(connection)
+        published = [row.layer for row in tilesets.fetch_tilesets(connection)]
+    wanted = {_layer_of(collection) for collection in touched} - {None}
+    layers = [layer for layer in [*existing, *(p for p in published if p not in existing)] if layer in wanted]
+    if layers:
+        build_layers(settings, layers)
+    with engine.connect(settings) as connection:
+        outbox.mark_read(connection, READER, newest)
+    return layers
+
+
+def _layer_of(collection: str) -> str | None:
+    if collection == "buildings" or collection.startswith("bim/"):
+        return collection
+    kind, _, part = collection.rpartition("-")
+    return f"networks/{kind}" if part in ("lines", "points") else None

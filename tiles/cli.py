@@ -1,0 +1,97 @@
+"""``cim tiles``: 3D Tiles out of the store."""
+
+from dataclasses import asdict
+
+import typer
+
+from cim.cli_support import EXIT_FAULT, emit, progress, settings_from, table
+from cim.db import engine, migrate, tilesets
+
+app = typer.Typer(no_args_is_help=True, help="Build, list and validate 3D Tiles.")
+
+AsJson = typer.Option(False, "--json", help="Print one JSON document.")
+Layers = typer.Argument(None, help="Layers: buildings, bim/<model code>, networks/<kind>; none = all.")
+
+
+@app.command()
+def build(
+    ctx: typer.Context,
+    layers: list[str] = Layers,
+    force: bool = typer.Option(False, "--force", help="Make every tile anew."),
+    as_json: bool = AsJson,
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say which tiles would be written and write none."),
+) -> None:
+    """Build tilesets; only tiles whose features changed are written.
+
+    Example: cim tiles build buildings
+    """
+    from tiles.build import build_layers
+
+    with progress() as shown:
+        task = shown.add_task("tiles 切片", total=None)
+        results = build_layers(
+            settings_from(ctx), layers or [], force=force, dry_run=dry_run,
+            progress=lambda layer: shown.update(task, description=f"tiles 切片 {layer}"),
+        )  # fmt: skip
+    emit(
+        [asdict(result) for result in results],
+        as_json=as_json,
+        text=lambda console: console.print(
+            table(
+                "Tiles 切片",
+                ["layer", "features", "tiles", "written", "bad"],
+                [[r.layer, r.features, r.tiles, r.written, len(r.bad)] for r in results],
+            )
+        ),
+    )
+
+
+@app.command("list")
+def list_(ctx: typer.Context, as_json: bool = AsJson) -> None:
+    """List the published tilesets.
+
+    Example: cim tiles list --json
+    """
+    settings = settings_from(ctx)
+    migrate.require_current(settings)
+    with engine.connect(settings) as connection:
+        rows = tilesets.fetch_tilesets(connection)
+    emit(
+        [{key: value for key, value in asdict(row).items() if key != "tiles"} for row in rows],
+        as_json=as_json,
+        text=lambda console: console.print(
+            table(
+                "Tilesets 三维图层",
+                ["layer", "title", "features", "synthetic"],
+                [[r.layer, f"{r.title['en']} {r.title['zh']}", r.n_features, r.is_synthetic] for r in rows],
+            )
+        ),
+    )
+
+
+@app.command()
+def validate(ctx: typer.Context, layers: list[str] = Layers, as_json: bool = AsJson) -> None:
+    """Check tilesets: files, boxes, errors, buffers, and that the codes are those of the store. Exit 1 on any fault.
+
+    Example: cim tiles validate
+    """
+    from tiles.validate import validate_layer
+
+    settings = settings_from(ctx)
+    migrate.require_current(settings)
+    with engine.connect(settings) as connection:
+        names = layers or [row.layer for row in tilesets.fetch_tilesets(connection)]
+    reports = [validate_layer(settings, layer) for layer in names]
+    emit(
+        [asdict(report) for report in reports],
+        as_json=as_json,
+        text=lambda console: console.print(
+            table(
+                "Validation 校验",
+                ["layer", "tiles", "features", "faults"],
+                [[r.layer, r.tiles, r.features, "; ".join(r.faults[:5]) or "none"] for r in reports],
+            )
+        ),
+    )
+    if any(report.faults for report in reports):
+        raise typer.Exit(EXIT_FAULT)

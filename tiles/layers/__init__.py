@@ -1,0 +1,1 @@
+"""The layers: what to read, how to draw it."""

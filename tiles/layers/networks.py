@@ -1,0 +1,158 @@
+"""Layers ``networks/<kind>``: pipes, ducts, wells, lamps at their true depth."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cim.db import tile_reads
+from cim.db.engine import Connection
+from cim.geometry.ecef import Matrix, enu_frame
+from cim.geometry.mesh import Mesh, to_srgb_linear, to_y_up, unit_float32
+from cim.geometry.tube import ducts, merged, shafts, tubes
+from tiles.content import LayerContent, Leaf, branch_of
+from tiles.glb import Primitive, build_glb
+from tiles.layers.common import NETWORK_TITLES, SYNTHETIC_NOTE, hash_of, local
+from tiles.metadata import Number, PropertyTable, Text
+from tiles.plan import Node, plan
+
+STYLE = "networks-1"
+# Map colours of CJJ 61 practice, brightened where a dark pipe would vanish underground.
+_COLOURS = {
+    "water": "#2060d0", "rainwater": "#8b4a2b", "sewage": "#b0306a", "gas": "#ff7fe9", "heat": "#ff8c00", "power": "#e02020",
+    "lighting": "#ffb020", "telecom": "#108a30", "road": "#808080",
+}  # fmt: skip
+_MIN_RADIUS_M = 0.05
+# Radius [m], and the top above ground [m]; None = the ground itself.
+_WELLS = {
+    "MANHOLE": (0.35, 0.0), "VALVE_WELL": (0.45, 0.0), "METER_WELL": (0.3, 0.0), "HANDHOLE": (0.3, 0.0), "GULLY": (0.25, 0.0),
+    "LAMP": (0.09, 8.0), "HYDRANT": (0.12, 0.8), "TRANSFORMER": (0.9, 1.8), "SUBSTATION": (2.0, 3.0), "CABINET": (0.4, 1.4),
+    "REG_BOX": (0.4, 1.5), "REG_STATION": (2.0, 3.0), "PUMP": (1.5, 2.5),
+}  # fmt: skip
+
+
+def _colour(kind: str) -> tuple[float, float, float, float]:
+    text = _COLOURS[kind].lstrip("#")
+    red, green, blue = to_srgb_linear(np.array([int(text[i : i + 2], 16) / 255 for i in (0, 2, 4)]))
+    return float(red), float(green), float(blue), 1.0
+
+
+def _radius(row: tuple[Any, ...]) -> float:
+    return max(_MIN_RADIUS_M, (row[2] or 0) / 2000)
+
+
+def _centre_shift(row: tuple[Any, ...]) -> float:
+    """Return how far the centre line lies above the surveyed line [m]: crown down, invert up."""
+    half = (row[4] / 2000) if row[3] else _radius(row)
+    return {"crown": -half, "invert": half}.get(row[5], 0.0)
+
+
+def _lines(frame: Matrix, edges: list[tuple[Any, ...]], geoid: float) -> Mesh:
+    values = np.array([row[7:13] for row in edges], dtype=np.float64).reshape(-1, 6)
+    shift = np.array([_centre_shift(row) for row in edges]) + geoid
+    start = local(frame, values[:, 0], values[:, 1], values[:, 2] + shift)
+    end = local(frame, values[:, 3], values[:, 4], values[:, 5] + shift)
+    length = np.linalg.norm(end - start, axis=1)
+    # A line of no length still has to be found: it is drawn a centimetre long.
+    end = np.where((length < 0.01)[:, None], start + np.array([0.0, 0.0, 0.01]), end)
+    features = np.arange(len(edges))
+    square = np.array([bool(row[3]) for row in edges], dtype=bool)
+    round_ = ~square
+    radius = np.array([_radius(row) for row in edges])
+    parts = [tubes(start[round_], end[round_], radius[round_], features[round_])]
+    if square.any():
+        sizes = np.array([[row[3], row[4]] for row in edges if row[3]], dtype=np.float64) / 1000
+        parts.append(ducts(start[square], end[square], sizes[:, 0], sizes[:, 1], features[square]))
+    return merged(parts)
+
+
+def _points(frame: Matrix, nodes: list[tuple[Any, ...]], first: int, geoid: float) -> Mesh:
+    lon, lat, z = (np.array([row[i] for row in nodes], dtype=np.float64) for i in (5, 6, 7))
+    radius, above = np.array([_WELLS.get(row[2], (0.12, None)) for row in nodes], dtype=object).reshape(-1, 2).T
+    ground = np.array([row[7] if row[3] is None else row[3] for row in nodes], dtype=np.float64)
+    head = np.array([z[i] + 0.15 if above[i] is None else ground[i] + above[i] for i in range(len(nodes))])
+    foot = np.where([value is None for value in above], z - 0.15, np.minimum(z, head - 0.05))
+    low, top = local(frame, lon, lat, foot + geoid), local(frame, lon, lat, head + geoid)
+    return shafts(low, top[:, 2], radius.astype(np.float64), np.arange(first, first + len(nodes)))
+
+
+def _mesh(frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: float) -> Mesh:
+    parts = ([_lines(frame, edges, geoid)] if edges else []) + ([_points(frame, nodes, len(edges), geoid)] if nodes else [])
+    return merged(parts)
+
+
+def _table(kind: str, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]]) -> PropertyTable:
+    n, m = len(edges), len(nodes)
+    columns = (
+        Text("code", [row[0] for row in [*edges, *nodes]], is_id=True),
+        Text("part", ["line"] * n + ["point"] * m),
+        Text("kind", [kind] * (n + m)),
+        Text("material", [row[1] for row in edges] + [None] * m),
+        Number("diameter_mm", [row[2] for row in edges] + [None] * m),
+        Number("depth_m", [row[6] for row in edges] + [row[4] for row in nodes]),
+        Text("feature", [None] * n + [row[2] or row[1] for row in nodes]),
+    )
+    return PropertyTable("network_part", columns, n + m)
+
+
+def _encode(kind: str, frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: float) -> bytes:
+    mesh = _mesh(frame, edges, nodes, geoid)
+    normals = to_y_up(unit_float32(mesh.normals).astype(np.float64))
+    primitive = Primitive(to_y_up(mesh.positions), normals, mesh.features, mesh.triangles, _colour(kind), double_sided=True)
+    return build_glb([primitive], _table(kind, edges, nodes))
+
+
+def build_layer(connection: Connection, kind: str, geoid_separation_m: float) -> LayerContent:
+    """Plan the layer of one kind of network.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    kind
+        One of the kinds of `cim.db.tables.network`.
+    geoid_separation_m
+        Ellipsoidal minus normal height [m].
+    """
+    edges, nodes = list(tile_reads.fetch_edges(connection, kind)), list(tile_reads.fetch_nodes(connection, kind))
+    en, zh = NETWORK_TITLES[kind]
+    synthetic = tile_reads.is_synthetic(connection, "network")
+    note = SYNTHETIC_NOTE if synthetic else None
+    empty = LayerContent(
+        f"networks/{kind}", "network", f"{kind}-lines", {"en": en, "zh": zh}, note, synthetic, [], STYLE, None, 0.0, 0.0, []
+    )  # fmt: skip
+    if not edges and not nodes:
+        return empty
+    middle = [((row[7] + row[10]) / 2, (row[8] + row[11]) / 2) for row in edges] + [(row[5], row[6]) for row in nodes]
+    lonlat = np.array(middle, dtype=np.float64)
+    heights = np.array([z for row in edges for z in (row[9], row[12])] + [row[7] for row in nodes], dtype=np.float64) + geoid_separation_m
+    vertices = np.array([16] * len(edges) + [24] * len(nodes), dtype=np.int64)
+
+    def leaf_of(node: Node) -> Leaf:
+        mine = [edges[i] for i in node.features if i < len(edges)]
+        points = [nodes[i - len(edges)] for i in node.features if i >= len(edges)]
+        place = lonlat[node.features]
+        lon, lat = (place.min(axis=0) + place.max(axis=0)) / 2
+        frame = enu_frame(float(lon), float(lat), float(np.median(heights)))
+        mesh = _mesh(frame, mine, points, geoid_separation_m)
+        west, south, east, north = _bounds(mine, points)
+        return Leaf(
+            node.key, frame, mesh.positions.min(axis=0), mesh.positions.max(axis=0),
+            hash_of(STYLE, [*mine, *points, (geoid_separation_m,)]),
+            len(mine) + len(points), (west, south, east, north), 20.0,
+            lambda: _encode(kind, frame, mine, points, geoid_separation_m),
+        )  # fmt: skip
+
+    tree = branch_of(plan(lonlat[:, 0], lonlat[:, 1], vertices, lambda n, v: n <= 4000 and v <= 65_000), leaf_of)
+    return replace(empty, tree=tree, min_height_m=float(heights.min()), max_height_m=float(heights.max()))
+
+
+def _bounds(edges: Sequence[tuple[Any, ...]], nodes: Sequence[tuple[Any, ...]]) -> tuple[float, float, float, float]:
+    places: NDArray[np.float64] = np.array(
+        [(row[7], row[8]) for row in edges] + [(row[10], row[11]) for row in edges] + [(row[5], row[6]) for row in nodes]
+    )
+    west, south = places.min(axis=0)
+    east, north = places.max(axis=0)
+    return float(west), float(south), float(east), float(north)

@@ -1,0 +1,76 @@
+"""tileset.json (3D Tiles 1.1, explicit): boxes, transforms in float64, geometric errors computed from what is missing."""
+
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cim.geometry.ecef import from_frame
+from tiles.content import Branch, LayerContent, Leaf
+
+Floats = NDArray[np.float64]
+_SLACK_M = 0.01
+
+
+def _box(low: Floats, high: Floats) -> list[float]:
+    centre, half = (low + high) / 2, (high - low) / 2 + _SLACK_M
+    return [*map(float, centre), float(half[0]), 0.0, 0.0, 0.0, float(half[1]), 0.0, 0.0, 0.0, float(half[2])]
+
+
+def _corners(leaf: Leaf) -> Floats:
+    low, high = leaf.low - _SLACK_M, leaf.high + _SLACK_M
+    points = np.array(list(itertools.product(*zip(low, high, strict=True))))
+    return from_frame(leaf.frame, points)
+
+
+def _leaf_json(leaf: Leaf, uri: str) -> dict[str, Any]:
+    return {
+        "transform": [float(value) for value in leaf.frame.T.ravel()],
+        "boundingVolume": {"box": _box(leaf.low, leaf.high)},
+        "geometricError": 0.0,
+        "content": {"uri": uri},
+    }
+
+
+def _branch_json(branch: Branch, uris: dict[str, str]) -> tuple[dict[str, Any], Floats, float]:
+    """Return tile, corner points (EPSG:4978) and the size of the largest feature below [m]."""
+    if branch.leaf is not None:
+        return _leaf_json(branch.leaf, uris[branch.leaf.key]), _corners(branch.leaf), branch.leaf.feature_size_m
+    built = [_branch_json(child, uris) for child in branch.children]
+    points = np.concatenate([corners for _, corners, _ in built])
+    low, high = points.min(axis=0), points.max(axis=0)
+    largest = max(size for _, _, size in built)
+    # A sixteenth of the extent: the whole layer shows as long as it fills more than a few pixels; never less than what is missing.
+    error = max(largest, float(np.linalg.norm(high - low)) / 16, *(tile["geometricError"] for tile, _, _ in built))
+    tile = {
+        "boundingVolume": {"box": _box(low, high)},
+        "geometricError": error,
+        "refine": "ADD",
+        "children": [tile for tile, _, _ in built],
+    }
+    return tile, points, largest
+
+
+def write_tileset(content: LayerContent, uris: dict[str, str]) -> bytes:
+    """Return tileset.json.
+
+    Parameters
+    ----------
+    content
+        The layer; must have a tree.
+    uris
+        Content file of each leaf, relative to tileset.json, by key.
+    """
+    if content.tree is None:
+        raise ValueError(f"layer {content.layer} has nothing to draw")
+    root, points, largest = _branch_json(content.tree, uris)
+    root["refine"] = "ADD"
+    extent = float(np.linalg.norm(points.max(axis=0) - points.min(axis=0)))
+    document = {
+        "asset": {"version": "1.1", "tilesetVersion": content.style_version},
+        "geometricError": max(extent, largest, root["geometricError"]),
+        "root": root,
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
