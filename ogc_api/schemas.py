@@ -6,7 +6,7 @@ from cim.db import labels
 from cim.db.catalog import Attribute, Collection
 from cim.profile import Names
 
-_GEOMETRY_FORMAT = {"Point": "point", "LineString": "linestring", "MultiPolygon": "multipolygon"}
+_GEOMETRY_FORMAT = {"POINT": "point", "LINESTRING": "linestring", "MULTIPOLYGON": "multipolygon"}
 
 
 def schema(collection: Collection, language: str, address: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ export interface LayerInfo {
   n_features?: number;
   bbox?: BBox;
   synthetic?: boolean;
-  note?: Localised;
+  note?: Localised | null;
   /** Codes of the plain buildings that a BIM model stands in for. */
   replaces?: string[];
 }

@@ -61,7 +61,7 @@ function row(layer: Layer, actions: TreeActions): HTMLElement {
       button(t("layer.retry"), { class: "link", id: `retry-${info.id}` }, () => actions.toggle(layer, true), t("layer.retry")),
     );
   }
-  const note = pick(info.note);
+  const note = pick(info.note ?? undefined);
   const count = info.n_features?.toLocaleString(language());
   const size = count === undefined ? undefined : h("span", { class: "hint", title: t("layer.features", { n: count }) }, count);
   return h(
