@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cim.geometry.ecef import from_frame
+from cim.geometry.ecef import Matrix, enu_frame, from_frame, inverse_frame, to_frame
 from tiles.content import Branch, LayerContent, Leaf
 
 Floats = NDArray[np.float64]
@@ -25,20 +25,22 @@ def _corners(leaf: Leaf) -> Floats:
     return from_frame(leaf.frame, points)
 
 
-def _leaf_json(leaf: Leaf, uri: str) -> dict[str, Any]:
+def _leaf_json(leaf: Leaf, uri: str, parent: Matrix) -> dict[str, Any]:
+    transform = inverse_frame(parent) @ leaf.frame
     return {
-        "transform": [float(value) for value in leaf.frame.T.ravel()],
+        "transform": [float(value) for value in transform.T.ravel()],
         "boundingVolume": {"box": _box(leaf.low, leaf.high)},
         "geometricError": 0.0,
         "content": {"uri": uri},
     }
 
 
-def _branch_json(branch: Branch, uris: dict[str, str]) -> tuple[dict[str, Any], Floats, float]:
-    """Return tile, corner points (EPSG:4978) and the size of the largest feature below [m]."""
+def _branch_json(branch: Branch, uris: dict[str, str], frame: Matrix) -> tuple[dict[str, Any], Floats, float]:
+    """Return tile, corner points in the root's frame and the size of the largest feature below [m]."""
     if branch.leaf is not None:
-        return _leaf_json(branch.leaf, uris[branch.leaf.key]), _corners(branch.leaf), branch.leaf.feature_size_m
-    built = [_branch_json(child, uris) for child in branch.children]
+        corners = to_frame(frame, _corners(branch.leaf))
+        return _leaf_json(branch.leaf, uris[branch.leaf.key], frame), corners, branch.leaf.feature_size_m
+    built = [_branch_json(child, uris, frame) for child in branch.children]
     points = np.concatenate([corners for _, corners, _ in built])
     low, high = points.min(axis=0), points.max(axis=0)
     largest = max(size for _, _, size in built)
@@ -53,6 +55,13 @@ def _branch_json(branch: Branch, uris: dict[str, str]) -> tuple[dict[str, Any], 
     return tile, points, largest
 
 
+def _root_frame(content: LayerContent) -> Matrix:
+    """Return the frame of the whole layer: upright boxes are tight, boxes along the earth's axes are not."""
+    boxes = np.array([leaf.bbox for leaf in content.leaves()])
+    west, south, east, north = boxes[:, 0].min(), boxes[:, 1].min(), boxes[:, 2].max(), boxes[:, 3].max()
+    return enu_frame(float(west + east) / 2, float(south + north) / 2, content.min_height_m)
+
+
 def write_tileset(content: LayerContent, uris: dict[str, str]) -> bytes:
     """Return tileset.json.
 
@@ -65,7 +74,10 @@ def write_tileset(content: LayerContent, uris: dict[str, str]) -> bytes:
     """
     if content.tree is None:
         raise ValueError(f"layer {content.layer} has nothing to draw")
-    root, points, largest = _branch_json(content.tree, uris)
+    frame = np.eye(4) if content.tree.leaf is not None else _root_frame(content)
+    root, points, largest = _branch_json(content.tree, uris, frame)
+    if content.tree.leaf is None:
+        root["transform"] = [float(value) for value in frame.T.ravel()]
     root["refine"] = "ADD"
     extent = float(np.linalg.norm(points.max(axis=0) - points.min(axis=0)))
     document = {

@@ -147,7 +147,8 @@ def _checks(table: Table) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[i
 
 def _attributes(table: Table, names: tuple[str, ...] | None = None) -> tuple[Attribute, ...]:
     values, bounds = _checks(table)
-    wanted = names or tuple(column.name for column in table.columns if column.name not in _INTERNAL)
+    # SQLAlchemy's names are a subclass of str that JSON encoders refuse as keys.
+    wanted = names or tuple("".join(column.name) for column in table.columns if column.name not in _INTERNAL)
     made = []
     for name in wanted:
         column = table.columns[name]
