@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -104,7 +104,6 @@ def build_layers(
 
 def _build(settings: Settings, layer: str, *, gone: bool, force: bool, dry_run: bool) -> LayerResult:
     store = TileStore(settings.tiles_url)
-    obsolete: set[str] = set()
     with engine.connect(settings) as connection:
         tilesets.lock_layer(connection, layer)
         # Read before the rows: an event that arrives meanwhile is seen again by the next build.
@@ -113,22 +112,37 @@ def _build(settings: Settings, layer: str, *, gone: bool, force: bool, dry_run: 
         if content is None or content.tree is None:
             if not dry_run:
                 tilesets.remove_tileset(connection, layer)
-                obsolete = store.names(layer)
             result = LayerResult(layer, 0, 0, 0, removed=True, bad=[])
         else:
-            result, obsolete = _publish(connection, store, content, event, force=force, dry_run=dry_run)
+            result = _publish(connection, store, content, event, force=force, dry_run=dry_run)
         if dry_run:
             connection.rollback()
-    # Only now, when the new tileset is committed: a crash before leaves files too many, never too few.
-    for name in sorted(obsolete):
-        store.remove(name)
+    if not dry_run:
+        _sweep(settings, store, layer)
     _log.info("built", layer=layer, features=result.features, tiles=result.tiles, written=result.written, removed=result.removed)
     return result
 
 
-def _publish(
-    connection: Connection, store: TileStore, content: LayerContent, event: int, *, force: bool, dry_run: bool
-) -> tuple[LayerResult, set[str]]:
+def _published(connection: Connection) -> list[TilesetRow]:
+    return [replace(row, last_event_id=0) for row in tilesets.fetch_tilesets(connection)]
+
+
+def _sweep(settings: Settings, store: TileStore, layer: str) -> None:
+    """Remove the files no tile refers to, what a killed build left included.
+
+    Only after the new tileset is committed, so that a crash leaves files too many, never too few; and under the layer's lock, because
+    another build may just have written a file of the same name.
+    """
+    found = store.names(layer)
+    with engine.connect(settings) as connection:
+        tilesets.lock_layer(connection, layer)
+        tiles = tilesets.fetch_input_hashes(connection, layer)
+        used = {f"{layer}/{tile.uri}" for tile in tiles.values()} | ({f"{layer}/tileset.json"} if tiles else set())
+        for name in sorted(found - used):
+            store.remove(name)
+
+
+def _publish(connection: Connection, store: TileStore, content: LayerContent, event: int, *, force: bool, dry_run: bool) -> LayerResult:
     layer, leaves = content.layer, content.leaves()
     known = tilesets.fetch_input_hashes(connection, layer)
     tiles, written = [], 0
@@ -148,21 +162,22 @@ def _publish(
     n_features = sum(leaf.n_features for leaf in leaves)
     result = LayerResult(layer, n_features, len(leaves), written, removed=False, bad=content.bad)
     if dry_run:
-        return result, set()
+        return result
     name = f"{layer}/tileset.json"
     document = write_tileset(content, {tile.key: tile.uri for tile in tiles})
-    if not written and len(known) == len(tiles) and store.exists(name) and store.read(name) == document:
-        tilesets.touch_tileset(connection, layer, event)
-        return result, set()
     boxes = [tile.bbox for tile in tiles]
     bbox = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
     row = TilesetRow(
         layer, content.kind, content.collection, content.title, content.note, content.is_synthetic, content.replaces, n_features,
         bbox, content.min_height_m, content.max_height_m, name, content.style_version, event, tiles,
     )  # fmt: skip
+    is_same = not written and len(known) == len(tiles) and store.exists(name) and store.read(name) == document
+    if is_same and replace(row, tiles=[], last_event_id=0) in _published(connection):
+        tilesets.touch_tileset(connection, layer, event)
+        return result
     tilesets.save_tileset(connection, row)
     store.write(name, document)
-    return result, store.names(layer) - {name} - {f"{layer}/{tile.uri}" for tile in tiles}
+    return result
 
 
 def rebuild_changed(settings: Settings) -> list[str]:

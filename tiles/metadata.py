@@ -20,6 +20,9 @@ class Column(Protocol):
     def schema(self) -> dict[str, Any]:
         """Return the class property."""
 
+    def is_empty(self) -> bool:
+        """Tell whether no feature has a value."""
+
     def views(self, add_view: Callable[[bytes], int]) -> dict[str, Any]:
         """Append the values and return the table property."""
 
@@ -44,14 +47,16 @@ class Text:
             return {"type": "STRING", "semantic": "ID", "required": True}
         return {"type": "STRING", "noData": ""}
 
+    def is_empty(self) -> bool:
+        """Tell whether no feature has a value."""
+        return not any(self.values)
+
     def views(self, add_view: Callable[[bytes], int]) -> dict[str, Any]:
         """Append the values and return the table property."""
         encoded = [(value or "").encode() for value in self.values]
         offsets = np.zeros(len(encoded) + 1, dtype="<u4")
         np.cumsum([len(value) for value in encoded], out=offsets[1:])
-        # A buffer view may not be empty: an all-empty column still has one byte behind its last offset.
-        values = b"".join(encoded) or b"\0"
-        return {"values": add_view(values), "stringOffsets": add_view(offsets.tobytes()), "stringOffsetType": "UINT32"}
+        return {"values": add_view(b"".join(encoded)), "stringOffsets": add_view(offsets.tobytes()), "stringOffsetType": "UINT32"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,10 @@ class Number:
         if self.is_integer:
             return {"type": "SCALAR", "componentType": "INT16", "noData": NO_INTEGER}
         return {"type": "SCALAR", "componentType": "FLOAT32", "noData": NO_FLOAT}
+
+    def is_empty(self) -> bool:
+        """Tell whether no feature has a value."""
+        return all(value is None for value in self.values)
 
     def views(self, add_view: Callable[[bytes], int]) -> dict[str, Any]:
         """Append the values and return the table property."""
@@ -99,7 +108,8 @@ class PropertyTable:
     def to_json(self, add_view: Callable[[bytes], int]) -> dict[str, Any]:
         """Append the columns' buffers and return the extension's object."""
         properties = {column.name: column.schema() for column in self.columns}
-        table = {column.name: column.views(add_view) for column in self.columns}
+        # A buffer view may not be empty, and the last string offset is the length of the values: a column without values is left out.
+        table = {column.name: column.views(add_view) for column in self.columns if not column.is_empty()}
         return {
             "schema": {"id": "cim", "classes": {self.class_name: {"properties": properties}}},
             "propertyTables": [{"class": self.class_name, "count": self.count, "properties": table}],

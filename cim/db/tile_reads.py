@@ -7,20 +7,23 @@ from cim.db.engine import Connection
 
 
 def fetch_buildings(connection: Connection) -> Sequence[tuple[Any, ...]]:
-    """Return standing buildings: code, name, height_m, ground_elevation_m, storeys_above, use, structure, year_built, WKB."""
+    """Return standing buildings with an outline.
+
+    Each: code, name, height_m, ground_elevation_m, storeys_above, use, structure, year_built, height_source, WKB.
+    """
     return connection.execute(
-        """SELECT code, name, height_m, ground_elevation_m, storeys_above, use, structure, year_built, ST_AsBinary(ST_Force2D(geom), 'NDR')
-           FROM building WHERE status IN ('existing', 'under_construction') ORDER BY code"""
+        """SELECT code, name, height_m, ground_elevation_m, storeys_above, use, structure, year_built, height_source,
+                  ST_AsBinary(ST_Force2D(geom), 'NDR')
+           FROM building WHERE status IN ('existing', 'under_construction') AND NOT ST_IsEmpty(geom) ORDER BY code"""
     ).fetchall()
 
 
 def fetch_edges(connection: Connection, kind: str) -> Sequence[tuple[Any, ...]]:
-    """Return edges: code, material, diameter_mm, width_mm, height_mm, depth_reference, mean depth, and x, y, z of both ends."""
+    """Return edges: code, material, diameter_mm, width_mm, height_mm, depth_reference, mean depth, WKB (LineString Z)."""
     return connection.execute(
         """SELECT code, material, diameter_mm, width_mm, height_mm, depth_reference, (start_depth_m + end_depth_m) / 2,
-                  ST_X(ST_StartPoint(geom)), ST_Y(ST_StartPoint(geom)), ST_Z(ST_StartPoint(geom)),
-                  ST_X(ST_EndPoint(geom)), ST_Y(ST_EndPoint(geom)), ST_Z(ST_EndPoint(geom))
-           FROM network_edge WHERE kind = %s AND status <> 'abandoned' ORDER BY code""",
+                  ST_AsBinary(geom, 'NDR')
+           FROM network_edge WHERE kind = %s AND status <> 'abandoned' AND NOT ST_IsEmpty(geom) ORDER BY code""",
         [kind],
     ).fetchall()
 
@@ -29,15 +32,17 @@ def fetch_nodes(connection: Connection, kind: str) -> Sequence[tuple[Any, ...]]:
     """Return nodes: code, feature, appendage, ground_elevation_m, depth_m, x, y, z."""
     return connection.execute(
         """SELECT code, feature, appendage, ground_elevation_m, depth_m, ST_X(geom), ST_Y(geom), ST_Z(geom)
-           FROM network_node WHERE kind = %s AND status <> 'abandoned' ORDER BY code""",
+           FROM network_node WHERE kind = %s AND status <> 'abandoned' AND NOT ST_IsEmpty(geom) ORDER BY code""",
         [kind],
     ).fetchall()
 
 
 def fetch_model(connection: Connection, code: str) -> tuple[Any, ...] | None:
-    """Return a model: name, placement, projected_crs, building_code, note."""
+    """Return a model: name, placement, projected_crs, building_code, note, whether its dataset is generated."""
     return connection.execute(
-        "SELECT name, placement, projected_crs, building_code, note FROM bim_model WHERE code = %s", [code]
+        """SELECT m.name, m.placement, m.projected_crs, m.building_code, m.note, d.is_synthetic
+           FROM bim_model m JOIN dataset d ON d.id = m.dataset_id WHERE m.code = %s""",
+        [code],
     ).fetchone()
 
 

@@ -118,7 +118,7 @@ def save_tileset(connection: Connection, row: TilesetRow) -> None:
     connection.execute("DELETE FROM tileset WHERE layer = %s", [row.layer])
     connection.execute(
         """INSERT INTO tileset (layer, kind, collection, style_version, title, note, is_synthetic, replaces, n_features, n_tiles, bytes,
-                                uri,                                last_event_id, geom, min_height_m, max_height_m)
+                                uri, last_event_id, geom, min_height_m, max_height_m)
            VALUES (%(layer)s, %(kind)s, %(collection)s, %(style_version)s, %(title)s, %(note)s, %(is_synthetic)s, %(replaces)s,
                    %(n_features)s, %(n_tiles)s, %(bytes)s, %(uri)s, %(last_event_id)s,
                    CASE WHEN %(w)s::float8 IS NULL THEN NULL ELSE ST_MakeEnvelope(%(w)s, %(s)s, %(e)s, %(n)s, 4490) END,
@@ -166,7 +166,8 @@ def lock_layer(connection: Connection, layer: str) -> None:
 def fetch_layer_names(connection: Connection) -> list[str]:
     """Return the layers that the data ask for: buildings, models, networks."""
     names: list[str] = []
-    if connection.execute("SELECT 1 FROM building WHERE status IN ('existing', 'under_construction') LIMIT 1").fetchone():
+    standing = "SELECT 1 FROM building WHERE status IN ('existing', 'under_construction') AND NOT ST_IsEmpty(geom) LIMIT 1"
+    if connection.execute(standing).fetchone():
         names.append("buildings")
     names += [f"bim/{row[0]}" for row in connection.execute("SELECT DISTINCT model_code FROM bim_mesh ORDER BY 1")]
     names += [
@@ -188,14 +189,14 @@ def fetch_touched_collections(connection: Connection, reader: str) -> set[str]:
 def sample_codes(connection: Connection, layer: str) -> Sequence[str]:
     """Return the codes a layer must hold, for validation."""
     if layer == "buildings":
-        rows = connection.execute("SELECT code FROM building WHERE status IN ('existing', 'under_construction')")
+        rows = connection.execute("SELECT code FROM building WHERE status IN ('existing', 'under_construction') AND NOT ST_IsEmpty(geom)")
     elif layer.startswith("bim/"):
         rows = connection.execute("SELECT element_code FROM bim_mesh WHERE model_code = %s", [layer[4:]])
     else:
         kind = layer.removeprefix("networks/")
         rows = connection.execute(
-            """SELECT code FROM network_edge WHERE kind = %(kind)s AND status <> 'abandoned'
-               UNION ALL SELECT code FROM network_node WHERE kind = %(kind)s AND status <> 'abandoned'""",
+            """SELECT code FROM network_edge WHERE kind = %(kind)s AND status <> 'abandoned' AND NOT ST_IsEmpty(geom)
+               UNION ALL SELECT code FROM network_node WHERE kind = %(kind)s AND status <> 'abandoned' AND NOT ST_IsEmpty(geom)""",
             {"kind": kind},
         )
     return [row[0] for row in rows]

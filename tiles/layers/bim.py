@@ -101,7 +101,7 @@ def build_layer(connection: Connection, code: str, geoid_separation_m: float) ->
     model = tile_reads.fetch_model(connection, code)
     if model is None:
         raise NotFoundError(f"no BIM model has the code {code!r}", hint="cim bim list")
-    name, placement, crs, building, note = model
+    name, placement, crs, building, note, synthetic = model
     matrix = np.array(placement, dtype=np.float64).reshape(4, 4)
 
     def to_ecef(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -113,7 +113,7 @@ def build_layer(connection: Connection, code: str, geoid_separation_m: float) ->
     elements = [_Element(row, to_ecef) for row in tile_reads.fetch_meshes(connection, code)]
     title, words = {"en": name, "zh": name}, {"en": note, "zh": note} if note else None
     replaces = [building] if building else []
-    empty = LayerContent(f"bim/{code}", "bim", "bim-elements", title, words, False, replaces, STYLE, None, 0.0, 0.0, [])
+    empty = LayerContent(f"bim/{code}", "bim", "bim-elements", title, words, synthetic, replaces, STYLE, None, 0.0, 0.0, [])
     if not elements:
         return empty
     leaves = [_leaf(number, part, (placement, crs, geoid_separation_m)) for number, part in enumerate(_split(elements))]

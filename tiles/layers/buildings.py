@@ -4,11 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import shapely
 
 from cim.db import tile_reads
 from cim.db.engine import Connection
 from cim.geometry.ecef import enu_frame
-from cim.geometry.footprint import footprints_from_wkb
+from cim.geometry.footprint import METRES_PER_DEGREE, Footprints, footprints_from_wkb
 from cim.geometry.solid import extrude
 from cim.geometry.triangulate import triangulate
 from tiles.content import Branch, LayerContent, Leaf, branch_of
@@ -17,7 +18,7 @@ from tiles.layers.common import SYNTHETIC_NOTE, hash_of, local
 from tiles.metadata import Number, PropertyTable, Text
 from tiles.plan import Node, plan
 
-STYLE = "buildings-1"
+STYLE = "buildings-2"
 SKIRT_M = 1.0
 """Walls go this far below the lowest ground, so that no gap shows on a slope."""
 STOREY_M = 3.0
@@ -28,11 +29,19 @@ def _height(row: tuple[Any, ...]) -> float:
     return float(row[2] or (row[4] or 1) * STOREY_M)
 
 
+def _height_source(row: tuple[Any, ...]) -> str | None:
+    """Return where the drawn height comes from; a height the register does not know is flagged, never passed off as surveyed."""
+    if row[2]:
+        return str(row[8]) if row[8] else None
+    return "storeys" if row[4] else "assumed"
+
+
 def _table(rows: list[tuple[Any, ...]]) -> PropertyTable:
     columns = (
         Text("code", [row[0] for row in rows], is_id=True),
         Text("name", [row[1] for row in rows]),
         Number("height_m", [row[2] for row in rows]),
+        Text("height_source", [_height_source(row) for row in rows]),
         Number("storeys_above", [row[4] for row in rows], is_integer=True),
         Text("use", [row[5] for row in rows]),
         Text("structure", [row[6] for row in rows]),
@@ -42,7 +51,7 @@ def _table(rows: list[tuple[Any, ...]]) -> PropertyTable:
 
 
 def _encode(rows: list[tuple[Any, ...]], frame: Any, base: Any, top: Any) -> bytes:  # noqa: ANN401 - arrays
-    prints = footprints_from_wkb([row[8] for row in rows])
+    prints = footprints_from_wkb([row[9] for row in rows])
     blocks = extrude(prints, triangulate(prints), base, top, [frame], np.zeros(len(rows), dtype=np.int64))
     features = np.repeat(np.arange(len(rows)), np.diff(blocks.vertex_start))
     return build_glb([Primitive(blocks.positions, blocks.normals, features, blocks.triangles, _COLOUR)], _table(rows))
@@ -58,7 +67,7 @@ def build_layer(connection: Connection, geoid_separation_m: float) -> LayerConte
     geoid_separation_m
         Ellipsoidal minus normal height [m].
     """
-    rows = [(*row[:8], bytes(row[8])) for row in tile_reads.fetch_buildings(connection)]
+    rows = [(*row[:9], bytes(row[9])) for row in tile_reads.fetch_buildings(connection)]
     note = SYNTHETIC_NOTE | {"en": "Footprints from the survey; attributes synthetic.", "zh": "轮廓来自调查数据,属性为合成数据。"}
     synthetic = tile_reads.is_synthetic(connection, "census")
     title = {"en": "Buildings", "zh": "建筑"}
@@ -67,23 +76,24 @@ def build_layer(connection: Connection, geoid_separation_m: float) -> LayerConte
     )  # fmt: skip
     if not rows:
         return empty
-    prints = footprints_from_wkb([row[8] for row in rows])
+    prints = footprints_from_wkb([row[9] for row in rows])
     bad = [rows[i][0] for i in triangulate(prints).bad]
     known = [row[3] for row in rows if row[3] is not None]
-    ground_default = float(np.median(known)) if known else 0.0
+    # In whole metres: an edit elsewhere must not move every building whose ground is not known.
+    ground_default = float(np.rint(np.median(known))) if known else 0.0
     ground = np.array([ground_default if row[3] is None else row[3] for row in rows]) + geoid_separation_m
     top = ground + np.array([_height(row) for row in rows])
     start = prints.vertex_start
-    # A centroid of vertices is enough to choose a cell; every feature has at least three.
     counts = np.diff(start)
-    centre = np.add.reduceat(prints.lonlat, start[:-1], axis=0) / counts[:, None]
+    centre = _centres(prints, [row[9] for row in rows])
 
     def leaf_of(node: Node) -> Leaf:
         members = node.features
         chosen = [rows[i] for i in members]
         vertices = np.concatenate([np.arange(start[i], start[i + 1]) for i in members])
-        owner = np.repeat(members, counts[members])
-        lonlat = prints.lonlat[vertices]
+        # The centres too: a tile of slivers without area has no vertices, but must have a place.
+        owner = np.concatenate([np.repeat(members, counts[members]), members])
+        lonlat = np.concatenate([prints.lonlat[vertices], centre[members]])
         west, south = (float(value) for value in lonlat.min(axis=0))
         east, north = (float(value) for value in lonlat.max(axis=0))
         frame = enu_frame((west + east) / 2, (south + north) / 2, float(np.median(ground[members])))
@@ -102,6 +112,21 @@ def build_layer(connection: Connection, geoid_separation_m: float) -> LayerConte
     return replace(empty, tree=tree, min_height_m=float(ground.min() - SKIRT_M), max_height_m=float(top.max()), bad=bad)
 
 
+def _centres(prints: Footprints, rows: list[bytes]) -> Any:  # noqa: ANN401 - array (n, 2)
+    """Return the mean vertex of each footprint [deg]: enough to choose a cell; of one without area, the middle of its box."""
+    owner = np.repeat(np.arange(len(rows)), np.diff(prints.vertex_start))
+    counts = np.bincount(owner, minlength=len(rows))
+    sums = np.column_stack([np.bincount(owner, prints.lonlat[:, axis], minlength=len(rows)) for axis in range(2)])
+    centre = sums / np.maximum(counts, 1)[:, None]
+    flat = np.flatnonzero(counts == 0)
+    if len(flat):
+        box = shapely.bounds(shapely.from_wkb([rows[i] for i in flat]))
+        centre[flat] = (box[:, :2] + box[:, 2:]) / 2
+    return centre
+
+
 def _size(lonlat: Any, rise: float) -> float:  # noqa: ANN401 - array
-    width, depth = np.ptp(lonlat, axis=0) * (111_195.0 * np.cos(np.radians(lonlat[0, 1])), 111_195.0)
+    if not len(lonlat):
+        return float(rise)
+    width, depth = np.ptp(lonlat, axis=0) * (METRES_PER_DEGREE * np.cos(np.radians(lonlat[0, 1])), METRES_PER_DEGREE)
     return float(np.sqrt(width**2 + depth**2 + rise**2))

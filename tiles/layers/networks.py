@@ -1,10 +1,10 @@
 """Layers ``networks/<kind>``: pipes, ducts, wells, lamps at their true depth."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from cim.db import tile_reads
@@ -18,7 +18,10 @@ from tiles.layers.common import NETWORK_TITLES, SYNTHETIC_NOTE, hash_of, local
 from tiles.metadata import Number, PropertyTable, Text
 from tiles.plan import Node, plan
 
-STYLE = "networks-1"
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+STYLE = "networks-2"
 # Map colours of CJJ 61 practice, brightened where a dark pipe would vanish underground.
 _COLOURS = {
     "water": "#2060d0", "rainwater": "#8b4a2b", "sewage": "#b0306a", "gas": "#ff7fe9", "heat": "#ff8c00", "power": "#e02020",
@@ -43,39 +46,53 @@ def _radius(row: tuple[Any, ...]) -> float:
     return max(_MIN_RADIUS_M, (row[2] or 0) / 2000)
 
 
+def _is_duct(row: tuple[Any, ...]) -> bool:
+    return bool(row[3] and row[4])
+
+
 def _centre_shift(row: tuple[Any, ...]) -> float:
     """Return how far the centre line lies above the surveyed line [m]: crown down, invert up."""
-    half = (row[4] / 2000) if row[3] else _radius(row)
-    return {"crown": -half, "invert": half}.get(row[5], 0.0)
+    half = row[4] / 2000 if _is_duct(row) else _radius(row)
+    return float({"crown": -half, "invert": half}.get(row[5], 0.0))
+
+
+def _vertices(edges: list[tuple[Any, ...]]) -> tuple[Floats, Ints]:
+    """Return the vertices of all lines (lon, lat, height), shape (v, 3), and the line of each."""
+    if not edges:
+        return np.empty((0, 3)), np.empty(0, dtype=np.int64)
+    xyz, line = shapely.get_coordinates(shapely.from_wkb([row[7] for row in edges]), include_z=True, return_index=True)
+    return xyz, line.astype(np.int64)
 
 
 def _lines(frame: Matrix, edges: list[tuple[Any, ...]], geoid: float) -> Mesh:
-    values = np.array([row[7:13] for row in edges], dtype=np.float64).reshape(-1, 6)
-    shift = np.array([_centre_shift(row) for row in edges]) + geoid
-    start = local(frame, values[:, 0], values[:, 1], values[:, 2] + shift)
-    end = local(frame, values[:, 3], values[:, 4], values[:, 5] + shift)
+    xyz, line = _vertices(edges)
+    shift = np.array([_centre_shift(row) for row in edges])[line] + geoid
+    places = local(frame, xyz[:, 0], xyz[:, 1], xyz[:, 2] + shift)
+    joined = np.flatnonzero(line[1:] == line[:-1])
+    joined = joined[np.isfinite(places[joined]).all(axis=1) & np.isfinite(places[joined + 1]).all(axis=1)]
+    start, end, owner = places[joined], places[joined + 1], line[joined]
     length = np.linalg.norm(end - start, axis=1)
     # A line of no length still has to be found: it is drawn a centimetre long.
     end = np.where((length < 0.01)[:, None], start + np.array([0.0, 0.0, 0.01]), end)
-    features = np.arange(len(edges))
-    square = np.array([bool(row[3]) for row in edges], dtype=bool)
-    round_ = ~square
-    radius = np.array([_radius(row) for row in edges])
-    parts = [tubes(start[round_], end[round_], radius[round_], features[round_])]
+    square = np.array([_is_duct(row) for row in edges], dtype=bool)[owner]
+    radius = np.array([_radius(row) for row in edges])[owner]
+    parts = [tubes(start[~square], end[~square], radius[~square], owner[~square])]
     if square.any():
-        sizes = np.array([[row[3], row[4]] for row in edges if row[3]], dtype=np.float64) / 1000
-        parts.append(ducts(start[square], end[square], sizes[:, 0], sizes[:, 1], features[square]))
+        width, height = (np.array([(row[i] or 0.0) / 1000 for row in edges])[owner[square]] for i in (3, 4))
+        parts.append(ducts(start[square], end[square], width, height, owner[square]))
     return merged(parts)
 
 
 def _points(frame: Matrix, nodes: list[tuple[Any, ...]], first: int, geoid: float) -> Mesh:
+    own = np.arange(first, first + len(nodes))[[np.isfinite(row[7]) for row in nodes]]
+    nodes = [row for row in nodes if np.isfinite(row[7])]
     lon, lat, z = (np.array([row[i] for row in nodes], dtype=np.float64) for i in (5, 6, 7))
     radius, above = np.array([_WELLS.get(row[2], (0.12, None)) for row in nodes], dtype=object).reshape(-1, 2).T
     ground = np.array([row[7] if row[3] is None else row[3] for row in nodes], dtype=np.float64)
     head = np.array([z[i] + 0.15 if above[i] is None else ground[i] + above[i] for i in range(len(nodes))])
     foot = np.where([value is None for value in above], z - 0.15, np.minimum(z, head - 0.05))
     low, top = local(frame, lon, lat, foot + geoid), local(frame, lon, lat, head + geoid)
-    return shafts(low, top[:, 2], radius.astype(np.float64), np.arange(first, first + len(nodes)))
+    return shafts(low, top[:, 2], radius.astype(np.float64), own)
 
 
 def _mesh(frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: float) -> Mesh:
@@ -116,7 +133,8 @@ def build_layer(connection: Connection, kind: str, geoid_separation_m: float) ->
     geoid_separation_m
         Ellipsoidal minus normal height [m].
     """
-    edges, nodes = list(tile_reads.fetch_edges(connection, kind)), list(tile_reads.fetch_nodes(connection, kind))
+    edges = [(*row[:7], bytes(row[7])) for row in tile_reads.fetch_edges(connection, kind)]
+    nodes = list(tile_reads.fetch_nodes(connection, kind))
     en, zh = NETWORK_TITLES[kind]
     synthetic = tile_reads.is_synthetic(connection, "network")
     note = SYNTHETIC_NOTE if synthetic else None
@@ -125,34 +143,35 @@ def build_layer(connection: Connection, kind: str, geoid_separation_m: float) ->
     )  # fmt: skip
     if not edges and not nodes:
         return empty
-    middle = [((row[7] + row[10]) / 2, (row[8] + row[11]) / 2) for row in edges] + [(row[5], row[6]) for row in nodes]
-    lonlat = np.array(middle, dtype=np.float64)
-    heights = np.array([z for row in edges for z in (row[9], row[12])] + [row[7] for row in nodes], dtype=np.float64) + geoid_separation_m
-    vertices = np.array([16] * len(edges) + [24] * len(nodes), dtype=np.int64)
+    xyz, line = _vertices(edges)
+    n_vertices = np.bincount(line, minlength=len(edges)).astype(np.int64)
+    middle = np.column_stack([np.bincount(line, xyz[:, axis], minlength=len(edges)) for axis in range(2)]) / n_vertices[:, None]
+    first = np.cumsum(n_vertices) - n_vertices
+    places = np.array([row[5:8] for row in nodes], dtype=np.float64).reshape(-1, 3)
+    lonlat = np.concatenate([middle, places[:, :2]])
+    heights = np.concatenate([xyz[:, 2], places[:, 2]]) + geoid_separation_m
+    heights = heights[np.isfinite(heights)]
+    level = float(np.rint(np.median(heights))) if len(heights) else 0.0
+    # Without heights a part has a place on the map but none in space: it keeps its code and is reported.
+    unknown = np.unique(line[~np.isfinite(xyz[:, 2])])
+    bad = [edges[i][0] for i in unknown] + [row[0] for row in nodes if not np.isfinite(row[7])]
+    vertices = np.concatenate([16 * (n_vertices - 1), np.full(len(nodes), 24)])
 
     def leaf_of(node: Node) -> Leaf:
-        mine = [edges[i] for i in node.features if i < len(edges)]
-        points = [nodes[i - len(edges)] for i in node.features if i >= len(edges)]
-        place = lonlat[node.features]
-        lon, lat = (place.min(axis=0) + place.max(axis=0)) / 2
-        frame = enu_frame(float(lon), float(lat), float(np.median(heights)))
+        lines = [int(i) for i in node.features if i < len(edges)]
+        mine, points = [edges[i] for i in lines], [nodes[i - len(edges)] for i in node.features if i >= len(edges)]
+        covered = [xyz[first[i] : first[i] + n_vertices[i], :2] for i in lines] + [lonlat[node.features]]
+        (west, south), (east, north) = (getattr(np.concatenate(covered), side)(axis=0).tolist() for side in ("min", "max"))
+        frame = enu_frame((west + east) / 2, (south + north) / 2, level)
         mesh = _mesh(frame, mine, points, geoid_separation_m)
-        west, south, east, north = _bounds(mine, points)
+        corners = mesh.positions if len(mesh.positions) else np.zeros((1, 3))
         return Leaf(
-            node.key, frame, mesh.positions.min(axis=0), mesh.positions.max(axis=0),
-            hash_of(STYLE, [*mine, *points, (geoid_separation_m,)]),
+            node.key, frame, corners.min(axis=0), corners.max(axis=0),
+            hash_of(STYLE, [*mine, *points, (geoid_separation_m, level)]),
             len(mine) + len(points), (west, south, east, north), 20.0,
             lambda: _encode(kind, frame, mine, points, geoid_separation_m),
         )  # fmt: skip
 
     tree = branch_of(plan(lonlat[:, 0], lonlat[:, 1], vertices, lambda n, v: n <= 4000 and v <= 65_000), leaf_of)
-    return replace(empty, tree=tree, min_height_m=float(heights.min()), max_height_m=float(heights.max()))
-
-
-def _bounds(edges: Sequence[tuple[Any, ...]], nodes: Sequence[tuple[Any, ...]]) -> tuple[float, float, float, float]:
-    places: NDArray[np.float64] = np.array(
-        [(row[7], row[8]) for row in edges] + [(row[10], row[11]) for row in edges] + [(row[5], row[6]) for row in nodes]
-    )
-    west, south = places.min(axis=0)
-    east, north = places.max(axis=0)
-    return float(west), float(south), float(east), float(north)
+    low, high = (float(heights.min()), float(heights.max())) if len(heights) else (0.0, 0.0)
+    return replace(empty, tree=tree, min_height_m=low, max_height_m=high, bad=bad)
