@@ -6,6 +6,7 @@ import typer
 import uvicorn
 
 from cim.cli_support import emit, say, settings_from
+from cim.db import migrate
 from cim.errors import ConfigError
 from cim.settings import Settings
 from ogc_api.app import create_app
@@ -44,8 +45,11 @@ def serve(settings: Settings, host: str, port: int, *, as_json: bool = False) ->
     ------
     ConfigError
         The port is taken or the address is not one of this machine.
+    MigrationError, StoreUnavailableError
+        The store has another schema, or does not answer; nothing is served then.
     """
     with listen(host, port) as listening:
+        migrate.require_current(settings)
         bound = listening.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
         shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else name  # noqa: S104 - compared, not bound

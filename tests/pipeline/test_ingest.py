@@ -377,7 +377,8 @@ def test_a_pipe_has_its_place_elevation_length_and_size(city, tmp_path, sample_d
     assert (result["read"], result["accepted"], result["rejected"]) == (3, 3, 0)
     edge = rows(
         city,
-        "SELECT length_m, diameter_mm, material, ST_Z(ST_StartPoint(geom)), ST_Z(ST_EndPoint(geom)), ST_X(ST_StartPoint(geom)) FROM network_edge",
+        """SELECT length_m, diameter_mm, material, ST_Z(ST_StartPoint(geom)), ST_Z(ST_EndPoint(geom)), ST_X(ST_StartPoint(geom))
+           FROM network_edge""",
     )[0]
     # Hand calculation: 30 m north, 40 m east, 1 m down: sqrt(900 + 1600 + 1).
     assert edge[:3] == (pytest.approx(2501**0.5, abs=1e-6), 300.0, "PE")
