@@ -242,8 +242,8 @@ def test_a_box_query_uses_the_spatial_index(module_settings):
             """WITH c AS (INSERT INTO change_set (id, author, operation, reason) VALUES (cim_uuid7(), 't', 'ingest', 't') RETURNING id)
                INSERT INTO building (code, code_scheme, county_code, division_code, geom, change_set_id)
                SELECT 'B' || n, 'x', '420111', '420111001001',
-                      ST_Multi(ST_MakeEnvelope(114 + (n % 200) / 200.0, 30 + n / 40000.0, 114.002 + (n % 200) / 200.0, 30.002 + n / 40000.0, 4490)), c.id
-               FROM generate_series(1, 20000) AS n, c"""
+                      ST_Multi(ST_MakeEnvelope(x, y, x + 0.002, y + 0.002, 4490)), c.id
+               FROM c, generate_series(1, 20000) AS n, LATERAL (SELECT 114 + (n % 200) / 200.0 AS x, 30 + n / 40000.0 AS y) AS place"""
         )
         connection.execute("ANALYZE building")
         plan = connection.execute(
