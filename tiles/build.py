@@ -181,9 +181,14 @@ def _publish(connection: Connection, store: TileStore, content: LayerContent, ev
 
 
 def rebuild_changed(settings: Settings) -> list[str]:
-    """Rebuild the layers that unread events of the outbox touch, then mark the events as read; return the layers."""
+    """Rebuild the layers that unread events of the outbox touch; return the layers.
+
+    The events are marked as read unless somebody is writing events right now: then they are met again next time, at the price of a
+    build that finds nothing to do.
+    """
     with engine.connect(settings) as connection:
-        newest = outbox.newest_event(connection)
+        newest = tilesets.fetch_settled_event(connection)
+    with engine.connect(settings) as connection:
         touched = tilesets.fetch_touched_collections(connection, READER)
         existing = tilesets.fetch_layer_names(connection)
         published = [row.layer for row in tilesets.fetch_tilesets(connection)]
@@ -191,8 +196,9 @@ def rebuild_changed(settings: Settings) -> list[str]:
     layers = [layer for layer in [*existing, *(p for p in published if p not in existing)] if layer in wanted]
     if layers:
         build_layers(settings, layers)
-    with engine.connect(settings) as connection:
-        outbox.mark_read(connection, READER, newest)
+    if newest is not None:
+        with engine.connect(settings) as connection:
+            outbox.mark_read(connection, READER, newest)
     return layers
 
 

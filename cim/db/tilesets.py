@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from psycopg.errors import LockNotAvailable
 from psycopg.types.json import Jsonb
 
+from cim.db import outbox
 from cim.db.engine import Connection
 
 Box = tuple[float, float, float, float]
@@ -184,6 +186,19 @@ def fetch_touched_collections(connection: Connection, reader: str) -> set[str]:
         [reader],
     )
     return {row[0] for row in rows}
+
+
+def fetch_settled_event(connection: Connection) -> int | None:
+    """Return the id of the newest event below which none can appear any more, None while somebody is writing events.
+
+    Ids are given at the insert and seen at the commit: a long transaction may still publish events below the newest one in sight.
+    """
+    try:
+        with connection.transaction():
+            connection.execute("LOCK TABLE change_event IN SHARE MODE NOWAIT")
+            return outbox.newest_event(connection)
+    except LockNotAvailable:
+        return None
 
 
 def sample_codes(connection: Connection, layer: str) -> Sequence[str]:
