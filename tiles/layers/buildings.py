@@ -9,7 +9,7 @@ import shapely
 from cim.db import tile_reads
 from cim.db.engine import Connection
 from cim.geometry.ecef import enu_frame
-from cim.geometry.footprint import METRES_PER_DEGREE, Footprints, footprints_from_wkb
+from cim.geometry.footprint import METRES_PER_DEGREE, Floats, Footprints, footprints_from_wkb
 from cim.geometry.solid import extrude
 from cim.geometry.triangulate import triangulate
 from tiles.content import Branch, LayerContent, Leaf, branch_of
@@ -86,11 +86,14 @@ def build_layer(connection: Connection, geoid_separation_m: float) -> LayerConte
     start = prints.vertex_start
     counts = np.diff(start)
     centre = _centres(prints, [row[9] for row in rows])
+    sizes = _sizes(prints, top - ground)
 
     def leaf_of(node: Node) -> Leaf:
         members = node.features
         chosen = [rows[i] for i in members]
-        vertices = np.concatenate([np.arange(start[i], start[i + 1]) for i in members])
+        # Numbers of the members' vertices: a running count, shifted to each member's first one.
+        n_before = np.cumsum(counts[members]) - counts[members]
+        vertices = np.arange(counts[members].sum()) + np.repeat(start[members] - n_before, counts[members])
         # The centres too: a tile of slivers without area has no vertices, but must have a place.
         owner = np.concatenate([np.repeat(members, counts[members]), members])
         lonlat = np.concatenate([prints.lonlat[vertices], centre[members]])
@@ -100,11 +103,11 @@ def build_layer(connection: Connection, geoid_separation_m: float) -> LayerConte
         points = np.concatenate([
             local(frame, lonlat[:, 0], lonlat[:, 1], ground[owner] - SKIRT_M), local(frame, lonlat[:, 0], lonlat[:, 1], top[owner]),
         ])  # fmt: skip
-        sizes = [_size(prints.lonlat[start[i] : start[i + 1]], top[i] - ground[i]) for i in members]
         base, head = ground[members] - SKIRT_M, top[members]
         digest = hash_of(STYLE, [*chosen, (base.tolist(), head.tolist())])
         return Leaf(
-            node.key, frame, points.min(axis=0), points.max(axis=0), digest, len(chosen), (west, south, east, north), max(sizes),
+            node.key, frame, points.min(axis=0), points.max(axis=0), digest, len(chosen), (west, south, east, north),
+            float(sizes[members].max()),
             lambda: _encode(chosen, frame, base, head),
         )  # fmt: skip
 
@@ -125,8 +128,14 @@ def _centres(prints: Footprints, rows: list[bytes]) -> Any:  # noqa: ANN401 - ar
     return centre
 
 
-def _size(lonlat: Any, rise: float) -> float:  # noqa: ANN401 - array
-    if not len(lonlat):
-        return float(rise)
-    width, depth = np.ptp(lonlat, axis=0) * (METRES_PER_DEGREE * np.cos(np.radians(lonlat[0, 1])), METRES_PER_DEGREE)
-    return float(np.sqrt(width**2 + depth**2 + rise**2))
+def _sizes(prints: Footprints, rise: Floats) -> Floats:
+    """Return the diagonal of each block's box [m]."""
+    start = prints.vertex_start
+    solid = np.flatnonzero(np.diff(start))
+    width = np.zeros((len(rise), 2))
+    if len(solid):
+        low, high = (edge.reduceat(prints.lonlat, start[solid], axis=0) for edge in (np.minimum, np.maximum))
+        width[solid] = (high - low) * METRES_PER_DEGREE
+        width[solid, 0] *= np.cos(np.radians(low[:, 1]))
+    sizes: Floats = np.sqrt((width**2).sum(axis=1) + rise**2)
+    return sizes
