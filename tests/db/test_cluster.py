@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from cim.db.cluster import Cluster
 from cim.errors import ClusterError, MigrationError, StoreError, StoreUnavailableError
 from cim.settings import DatabaseSettings, Settings
 from tests.support.cli import run_cim
+from tests.support.server import environment
 
 
 @pytest.fixture
@@ -138,3 +141,34 @@ def test_an_empty_database_says_to_migrate(store, tmp_path):
         migrate.require_current(store.settings(name, tmp_path))
     assert caught.value.hint == "cim db migrate"
     store.drop(name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server under another account")
+def test_a_data_folder_that_the_server_account_cannot_enter_keeps_the_cluster_elsewhere(folder):
+    folder.chmod(0o700)
+    cluster = Cluster(folder)
+    cluster.start()
+    try:
+        assert not (folder / "postgres").exists()
+        assert cluster.folder == Path((folder / "postgres.location").read_text())
+        with psycopg.connect(cluster.conninfo()) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        cluster.stop()
+        shutil.rmtree(cluster.folder.parent)
+
+
+def test_psql_opens_the_store_without_showing_its_password(folder):
+    Cluster(folder).start()
+    settings = Settings(data_dir=folder)
+    argv = [sys.executable, "-m", "cim", "db", "psql", "--", "-Atc", "SELECT current_user, current_setting('jit')"]
+    done = subprocess.run(argv, env=environment(settings), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "cim|off\n")
+    assert Cluster(folder).password not in done.stdout + done.stderr
+
+
+def test_a_sound_machine_passes_the_doctor(settings):
+    report = run_cim(settings, "doctor", "--json")
+    assert [line for line in report.json() if line["state"] == "error"] == []
+    assert report.code == 0
+    assert {"store", "extensions", "disk", "PROJ", "IFC kernel"} <= {line["name"] for line in report.json()}
