@@ -1,7 +1,9 @@
 """plan → encode → write: only tiles whose input changed are made anew; the previous tileset stays servable until the switch."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import structlog
@@ -11,7 +13,7 @@ from cim.db.engine import Connection
 from cim.db.tilesets import TileRow, TilesetRow
 from cim.errors import InvalidParameterError
 from cim.settings import Settings
-from tiles.content import LayerContent
+from tiles.content import LayerContent, Leaf
 from tiles.layers import bim, buildings, networks
 from tiles.layers.common import NETWORK_TITLES
 from tiles.store import TileStore
@@ -142,27 +144,27 @@ def _sweep(settings: Settings, store: TileStore, layer: str) -> None:
             store.remove(name)
 
 
+def _write_leaf(store: TileStore, layer: str, leaf: Leaf) -> TileRow:
+    glb = leaf.encode()
+    digest = hashlib.sha256(glb).hexdigest()
+    uri = f"content/{leaf.key or 'root'}-{digest[:16]}.glb"
+    store.write(f"{layer}/{uri}", glb)
+    return TileRow(leaf.key, uri, leaf.input_hash, digest, leaf.n_features, len(glb), leaf.bbox)
+
+
 def _publish(connection: Connection, store: TileStore, content: LayerContent, event: int, *, force: bool, dry_run: bool) -> LayerResult:
     layer, leaves = content.layer, content.leaves()
     known = tilesets.fetch_input_hashes(connection, layer)
-    tiles, written = [], 0
-    for leaf in leaves:
-        old = known.get(leaf.key)
-        if old is not None and not force and old.input_hash == leaf.input_hash and store.exists(f"{layer}/{old.uri}"):
-            tiles.append(old)
-            continue
-        written += 1
-        if dry_run:
-            continue
-        glb = leaf.encode()
-        digest = hashlib.sha256(glb).hexdigest()
-        uri = f"content/{leaf.key or 'root'}-{digest[:16]}.glb"
-        store.write(f"{layer}/{uri}", glb)
-        tiles.append(TileRow(leaf.key, uri, leaf.input_hash, digest, leaf.n_features, len(glb), leaf.bbox))
+    kept = {key: old for key, old in known.items() if not force and store.exists(f"{layer}/{old.uri}")}
+    due = [leaf for leaf in leaves if leaf.key not in kept or kept[leaf.key].input_hash != leaf.input_hash]
     n_features = sum(leaf.n_features for leaf in leaves)
-    result = LayerResult(layer, n_features, len(leaves), written, removed=False, bad=content.bad)
+    result = LayerResult(layer, n_features, len(leaves), len(due), removed=False, bad=content.bad)
     if dry_run:
         return result
+    # The kernels and the disk let go of the interpreter's lock.
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        made = dict(zip([leaf.key for leaf in due], pool.map(lambda leaf: _write_leaf(store, layer, leaf), due), strict=True))
+    tiles = [made[leaf.key] if leaf.key in made else kept[leaf.key] for leaf in leaves]
     name = f"{layer}/tileset.json"
     document = write_tileset(content, {tile.key: tile.uri for tile in tiles})
     boxes = [tile.bbox for tile in tiles]
@@ -171,7 +173,7 @@ def _publish(connection: Connection, store: TileStore, content: LayerContent, ev
         layer, content.kind, content.collection, content.title, content.note, content.is_synthetic, content.replaces, n_features,
         bbox, content.min_height_m, content.max_height_m, name, content.style_version, event, tiles,
     )  # fmt: skip
-    is_same = not written and len(known) == len(tiles) and store.exists(name) and store.read(name) == document
+    is_same = not due and len(known) == len(tiles) and store.exists(name) and store.read(name) == document
     if is_same and replace(row, tiles=[], last_event_id=0) in _published(connection):
         tilesets.touch_tileset(connection, layer, event)
         return result
