@@ -18,7 +18,7 @@ COPY ogc_api/ ogc_api/
 COPY sample_data/ sample_data/
 RUN pip install --no-cache-dir --no-deps -e . && useradd --system --uid 10001 cim && mkdir /data && chown cim /data
 COPY --from=viewer /src/viewer/dist viewer/dist
-USER cim
+USER 10001
 EXPOSE 8000
 VOLUME /data
 HEALTHCHECK --interval=30s --timeout=5s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
