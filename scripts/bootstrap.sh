@@ -55,7 +55,8 @@ missing_packages() {
     printf 'chromium '
   fi
   command -v ogrinfo >/dev/null || printf 'gdal-bin '
-  fc-list 2>/dev/null | grep -qi 'cjk' || printf 'fonts-noto-cjk fontconfig '
+  # No grep -q behind a pipe: it would end the writer early, which pipefail counts as a failure.
+  fc-list 2>/dev/null | grep -i 'cjk' >/dev/null || printf 'fonts-noto-cjk fontconfig '
 }
 
 install_packages() {
@@ -83,7 +84,7 @@ install_packages() {
         fi
       done
       [ "${#needed[@]}" -gt 0 ] || die "no postgresql-15-postgis-3 or newer in this system's package sources. Next step: use Debian 12/13 or Ubuntu 24.04, or set CIM_DATABASE__URL to a PostGIS server."
-    elif [ "$name" = chromium ] && ! apt-cache show chromium 2>/dev/null | grep -q '^Filename:'; then
+    elif [ "$name" = chromium ] && ! apt-cache show chromium 2>/dev/null | grep '^Filename:' >/dev/null; then
       say "no chromium package here; the browser tests will say so."
     elif [ "$name" = chromium ] && grep -qi '^ID=ubuntu' /etc/os-release; then
       # Ubuntu's package is a pointer to a snap, which does not run in containers.
