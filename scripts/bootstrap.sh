@@ -54,6 +54,7 @@ missing_packages() {
   if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
     printf 'chromium '
   fi
+  ldconfig -p 2>/dev/null | grep 'libatomic.so.1' >/dev/null || printf 'libatomic1 '
   command -v ogrinfo >/dev/null || printf 'gdal-bin '
   # No grep -q behind a pipe: it would end the writer early, which pipefail counts as a failure.
   fc-list 2>/dev/null | grep -i 'cjk' >/dev/null || printf 'fonts-noto-cjk fontconfig '
