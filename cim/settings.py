@@ -53,7 +53,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CIM_", env_nested_delimiter="__", frozen=True, extra="ignore")
 
     data_dir: Path = Field(default=Path(".cim"), description="folder of the private cluster, tiles and models")
-    profile: Path | None = Field(default=None, description="city profile (YAML); unset = the one in the store")
     tile_store: str = Field(default="", description="fsspec URL of the tile store; empty = tiles/ in the data folder")
     language: str = Field(default="en", pattern="^(en|zh)$", description="language of messages: en or zh")
     database: DatabaseSettings = DatabaseSettings()

@@ -1,5 +1,6 @@
 """``cim ingest census``: a survey layer into the register, with codes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -72,6 +73,9 @@ def ingest_census(
         return earlier
     table = read_vector(path, crs=crs or (None if profile.crs == "from-file" else profile.crs), encoding=encoding)
     require_fields(profile, path, list(table.columns))
+    # Dropped before anything looks at the records: personal data reach neither the register nor the reject rows.
+    public = {field: values for field, values in table.columns.items() if field not in profile.drop_personal}
+    table = replace(table, columns=public)
     info = DatasetInfo("census", dataset, path.name, sha256, table.crs[:60], table.encoding, licence, provider, synthetic)
     raster = _newest_terrain(settings)
 

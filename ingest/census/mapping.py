@@ -114,7 +114,7 @@ def map_record(row: int, record: dict[str, Any], profile: CensusProfile) -> Buil
         raise Refused("A01", f"natural key {'/'.join(profile.natural_key)} is incomplete", "自然键不完整")
     read = {name: _read(record, name, mapping) for name, mapping in profile.fields.items()}
     values = {name: value for name, value in read.items() if name not in _NOT_A_COLUMN}
-    kept = {name: _text(record.get(name)) for name in profile.keep if name in record and name not in profile.drop_personal}
+    kept = {name: _text(record.get(name)) for name in profile.keep if name in record}
     attributes = {name: value for name, value in kept.items() if value is not None}
     attributes.update({name: read[name] for name in ("class_code", "remark") if read.get(name) is not None})
     if read.get("era") is not None:
@@ -172,16 +172,15 @@ def map_records(columns: dict[str, Any], n: int, place: str, profile: CensusProf
     buildings = []
     for row in range(n):
         record = {name: values[row] for name, values in columns.items()}
-        public = {name: value for name, value in record.items() if name not in profile.drop_personal}
         where = f"{place}, row {row + 1}"
         try:
             building = map_record(row, record, profile)
         except Refused as refusal:
-            log.refuse(where, refusal.rule, refusal.message, refusal.message_zh, public)
+            log.refuse(where, refusal.rule, refusal.message, refusal.message_zh, record)
             continue
         if building.key in seen:
             message = f"natural key {building.key} occurs twice, expected once"
-            log.refuse(where, "A03", message, f"自然键 {building.key} 重复", public)
+            log.refuse(where, "A03", message, f"自然键 {building.key} 重复", record)
             continue
         seen.add(building.key)
         buildings.append(building)
