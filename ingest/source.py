@@ -3,6 +3,7 @@
 import codecs
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,19 @@ def require_file(path: Path) -> None:
         raise SourceSyntaxError(path, "the file is empty (0 bytes)", hint="export or copy the file again")
 
 
-def sha256_of(*paths: Path) -> str:
-    """Return the hash over the contents of files, in the given order, with shapefile siblings included."""
+def sha256_of(*paths: Path, given: Sequence[str | None] = ()) -> str:
+    """Return the hash over the contents of files, in the given order, with shapefile siblings included.
+
+    Parameters
+    ----------
+    *paths
+        The files.
+    given
+        What the operator says about them (CRS, encoding, vertical datum): the same file read in another way is another source.
+    """
     digest = hashlib.sha256()
+    if any(value is not None for value in given):
+        digest.update(repr(tuple(given)).encode())
     for path in paths:
         siblings = [path.with_suffix(s) for s in (".dbf", ".shx", ".prj", ".cpg")] if path.suffix.lower() == ".shp" else []
         for part in [path, *(sibling for sibling in siblings if sibling.exists())]:
@@ -108,7 +119,7 @@ def read_vector(path: Path, *, crs: str | None = None, encoding: str | None = No
             hint="export the layer in one of these",
         )
     location, is_shapefile = _locate(path)
-    used = encoding or (_shapefile_encoding(path, location) if is_shapefile else "utf-8")
+    used = _shapefile_encoding(path, location, encoding) if is_shapefile else "utf-8"
     try:
         name = layer or _only_layer(path, location)
         meta, _, wkb, values = pyogrio.raw.read(location, layer=name, encoding=used if is_shapefile else None)
@@ -122,6 +133,8 @@ def read_vector(path: Path, *, crs: str | None = None, encoding: str | None = No
         raise EncodingError(path, f"unknown encoding {used!r}", hint="pass --encoding GB18030 or UTF-8") from error
     if wkb is None:
         raise SourceSyntaxError(path, "the layer has no geometry column", where=name)
+    if len(wkb) == 0:
+        raise SourceSyntaxError(path, "found no records, expected at least one", where=name, hint="export the layer again")
     found = meta["crs"]
     if found is None and crs is None:
         raise MissingCrsError(path, "found no coordinate reference system, expected one", where=name, hint="pass --crs EPSG:<number>")
@@ -141,6 +154,8 @@ def _locate(path: Path) -> tuple[str, bool]:
         missing = [part for part in (".dbf", ".shx") if not path.with_suffix(part).exists()]
         if missing:
             raise SourceSyntaxError(path, f"the shapefile is incomplete, missing {', '.join(missing)}", hint="copy all its files")
+        with path.open("rb") as handle:
+            _check_length(path, path.name, handle.read(28), path.stat().st_size)
         return str(path), True
     if suffix != ".zip":
         return str(path), False
@@ -159,7 +174,17 @@ def _locate(path: Path) -> tuple[str, bool]:
     missing = [part for part in (".dbf", ".shx") if not any(name.lower() == (stem + part).lower() for name in names)]
     if missing:
         raise SourceSyntaxError(path, f"the shapefile is incomplete, missing {', '.join(missing)}", hint="zip all its files")
+    with zipfile.ZipFile(path) as archive, archive.open(shapes[0]) as member:
+        _check_length(path, shapes[0], member.read(28), archive.getinfo(shapes[0]).file_size)
     return f"/vsizip/{path.resolve()}/{shapes[0]}", True
+
+
+def _check_length(path: Path, where: str, header: bytes, size: int) -> None:
+    """Refuse a .shp shorter than its header says: GDAL would read the lost outlines as empty ones without a word."""
+    # ESRI Shapefile Technical Description, table 1: bytes 24-27 hold the file length in 16-bit words, big-endian.
+    expected = 2 * int.from_bytes(header[24:28], "big") if len(header) == 28 else 100
+    if size < expected:
+        raise SourceSyntaxError(path, f"cut off: found {size} bytes, its header says {expected}", where=where, hint="copy the file again")
 
 
 def _only_layer(path: Path, location: str) -> str:
@@ -181,36 +206,48 @@ def _part(path: Path, location: str, suffix: str) -> bytes | None:
     return None
 
 
-def _shapefile_encoding(path: Path, location: str) -> str:
-    """Find the encoding from evidence: the .cpg file, checked against the bytes; else UTF-8 if it decodes, else GB18030."""
+def _shapefile_encoding(path: Path, location: str, given: str | None) -> str:
+    """Find the encoding from evidence: the given or declared (.cpg) one, checked against the bytes; else UTF-8 if it fits, else GB18030."""
     table = _part(path, location, ".dbf") or b""
-    header = int.from_bytes(table[8:10], "little") if len(table) >= 10 else 0
-    text = table[header:]
+    # dBASE III: bytes 4-7 number of records, 8-9 length of the header, 10-11 length of a record, little-endian.
+    n, header, width = (int.from_bytes(table[start:end], "little") for start, end in ((4, 8), (8, 10), (10, 12)))
+    if len(table) < max(header + n * width, 32):
+        raise SourceSyntaxError(
+            path, f"cut off: found {len(table)} bytes, expected {max(header + n * width, 32)}", where=".dbf", hint="copy the file again"
+        )
     declared = (_part(path, location, ".cpg") or b"").decode("ascii", errors="replace").strip().lower()
-    candidates = [_CODE_PAGES.get(declared, declared)] if declared else ["utf-8", "gb18030"]
-    for candidate in candidates:
+    named = given or _CODE_PAGES.get(declared, declared)
+    fault = ""
+    for candidate in [named] if named else ["utf-8", "gb18030"]:
         try:
-            codecs.lookup(candidate)
-            # DBF fields are cut at a byte count, so a character may be cut in half at the end of a field: decode field by field.
-            _decode_fields(table[:header], text, candidate)
-        except (UnicodeDecodeError, LookupError):
-            continue
-        return candidate
-    said = f"declared {declared}" if declared else "tried UTF-8 and GB18030"
-    raise EncodingError(path, f"the text of the attribute table cannot be decoded ({said})", where=".dbf", hint="pass --encoding NAME")
+            fault = _undecodable(table[:header], table[header:], width, candidate)
+        except LookupError:
+            fault = "unknown encoding"
+        if not fault:
+            return candidate
+    said = f"--encoding {given}" if given else f"declared {declared}" if declared else "tried UTF-8 and GB18030"
+    raise EncodingError(
+        path, f"the text of the attribute table cannot be decoded ({said}): {fault}", where=".dbf", hint="pass --encoding GB18030 or UTF-8"
+    )
 
 
-def _decode_fields(header: bytes, rows: bytes, encoding: str) -> None:
-    sizes, kinds = [], []
+def _undecodable(header: bytes, rows: bytes, width: int, encoding: str) -> str:
+    """Return the place of the first text that is not in the encoding, empty where all is.
+
+    Fields are cut at a byte count, so half a character at the end of a field is the fault of the format: GDAL drops it.
+    """
+    fields, offset = [], 1
     for start in range(32, len(header) - 1, 32):
         if header[start] == 0x0D:
             break
-        sizes.append(header[start + 16])
-        kinds.append(chr(header[start + 11]))
-    width = 1 + sum(sizes)
-    for start in range(0, len(rows) - width + 1, width):
-        place = start + 1
-        for size, kind in zip(sizes, kinds, strict=True):
-            if kind == "C":
-                codecs.getincrementaldecoder(encoding)().decode(rows[place : place + size].rstrip(b" \0"), final=False)
-            place += size
+        if header[start + 11 : start + 12] == b"C":
+            fields.append((header[start : start + 11].split(b"\0")[0], offset, offset + header[start + 16]))
+        offset += header[start + 16]
+    decoder = codecs.getincrementaldecoder(encoding)
+    for n, start in enumerate(range(0, len(rows) - width + 1, max(width, 1)), 1):
+        for name, first, last in fields:
+            try:
+                decoder().decode(rows[start + first : start + last].rstrip(b" \0"), final=False)
+            except UnicodeDecodeError as error:
+                return f"row {n}, field {name.decode('ascii', errors='replace')}, byte {error.start + 1}"
+    return ""

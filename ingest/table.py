@@ -52,6 +52,18 @@ def read_csv(path: Path, required: Sequence[str], *, encoding: str | None = None
     return rows, used
 
 
+def require_records(path: Path, rows: Sequence[object]) -> None:
+    """Refuse a table with a header and nothing below it.
+
+    Raises
+    ------
+    SourceSyntaxError
+        With the next step.
+    """
+    if not rows:
+        raise SourceSyntaxError(path, "found no records, expected at least one", where="line 2", hint="export the table again")
+
+
 def _decode(path: Path, raw: bytes, encoding: str | None) -> tuple[str, str]:
     for candidate in [encoding] if encoding else ["utf-8-sig", "gb18030"]:
         try:

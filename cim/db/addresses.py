@@ -19,6 +19,14 @@ def fetch_known(connection: Connection, dataset: str) -> dict[str, tuple[str, st
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
+def count_missing(connection: Connection, dataset: str, keys: Sequence[str]) -> int:
+    """Return how many addresses of a dataset are not among these natural keys."""
+    row = connection.execute(
+        "SELECT count(*) FROM address WHERE source_dataset = %s AND NOT (source_key = ANY(%s))", [dataset, list(keys)]
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def fetch_building_links(
     connection: Connection, points: Sequence[tuple[float, float]], numbers: Sequence[str | None], scheme: str, reach_m: float
 ) -> list[tuple[str | None, str | None, float | None]]:

@@ -60,6 +60,19 @@ def load_divisions(connection: Connection, rows: Sequence[Sequence[Any]], change
     return bulk.upsert(connection, "division", ("code",), _COLUMNS, change_set)
 
 
+def fetch_hashes(connection: Connection) -> dict[str, str | None]:
+    """Return the content hash of every division by code."""
+    return {row[0]: row[1] for row in connection.execute("SELECT code, content_hash FROM division")}
+
+
+def count_missing(connection: Connection, dataset: str, codes: Sequence[str]) -> int:
+    """Return how many divisions of a dataset are not among these codes."""
+    row = connection.execute(
+        "SELECT count(*) FROM division WHERE source_dataset = %s AND NOT (code = ANY(%s))", [dataset, list(codes)]
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def fetch_areas(connection: Connection, level: int) -> DivisionAreas:
     """Return all divisions of a level that have a boundary."""
     rows = connection.execute(

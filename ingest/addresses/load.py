@@ -24,7 +24,7 @@ from ingest import pipeline
 from ingest.census.load import SCHEME
 from ingest.rejects import RejectLog
 from ingest.source import require_file, sha256_of
-from ingest.table import read_csv
+from ingest.table import read_csv, require_records
 
 REQUIRED = ("原始地址", "经度", "纬度", "坐标系")
 REACH_M = 30.0
@@ -70,11 +70,19 @@ def split_road(text: str) -> tuple[str | None, str | None]:
     return (match["road"], match["number"]) if match else (None, None)
 
 
+def _text(row: dict[str, str]) -> str:
+    return re.sub(r"\s+", " ", row["原始地址"]).strip()
+
+
+def _key(row: dict[str, str]) -> str:
+    return row.get("地址编码") or _text(row)
+
+
 def _map(rows: list[dict[str, str]], place: str, box: tuple[float, float, float, float] | None, log: RejectLog) -> list[AddressRecord]:
     records, seen = [], set()
     for n, row in enumerate(rows):
         where = f"{place}, line {n + 2}"
-        text = re.sub(r"\s+", " ", row["原始地址"]).strip()
+        text = _text(row)
         if not text:
             log.refuse(where, "A01", "原始地址 is empty, expected an address", "原始地址为空", row)
             continue
@@ -87,7 +95,7 @@ def _map(rows: list[dict[str, str]], place: str, box: tuple[float, float, float,
         if box is not None and not (box[0] <= lon <= box[2] and box[1] <= lat <= box[3]):
             log.refuse(where, "G02", f"lies at {lon:.5f} {lat:.5f}, outside the city's divisions", "坐标不在本市范围内", row)
             continue
-        key = row.get("地址编码") or text
+        key = _key(row)
         if key in seen:
             log.refuse(where, "A03", f"{key} occurs twice, expected once", f"{key} 重复", row)
             continue
@@ -119,12 +127,13 @@ def ingest_addresses(settings: Settings, path: Path, *, encoding: str | None, na
         The file cannot be used; nothing is written.
     """
     require_file(path)
-    sha256 = sha256_of(path)
+    sha256 = sha256_of(path, given=(encoding,))
     info = DatasetInfo("addresses", name or path.stem, path.name, sha256)
     earlier = pipeline.already_loaded(settings, info)
     if earlier is not None:
         return earlier
     rows, used = read_csv(path, REQUIRED, encoding=encoding)
+    require_records(path, rows)
     info = DatasetInfo("addresses", info.name, path.name, sha256, crs="per record", encoding=used)
 
     def load(connection: Connection, _: UUID, change_set: UUID, log: RejectLog) -> tuple[Counts, dict[str, Any]]:
@@ -145,7 +154,7 @@ def _load(
     log: RejectLog,
 ) -> tuple[Counts, dict[str, Any]]:
     areas = divisions.fetch_areas(connection, 5)
-    points = np.asarray(shapely.points([(record.lon, record.lat) for record in records]), dtype=object)
+    points = shapely.points(np.array([record.lon for record in records]), np.array([record.lat for record in records]))
     places = areas.codes_at(points)
     kept = [i for i, place in enumerate(places) if place is not None]
     for i in sorted(set(range(len(records))) - set(kept)):
@@ -171,10 +180,12 @@ def _load(
         record, place = records[i], str(places[i])
         road, house = split_road(record.text)
         geom = shapely.to_wkb(shapely.set_srid(points[i], STORE_SRID), hex=True, include_srid=True)
+        code = codes.get(i) or known[record.key][0]
         rows.append((
-            codes.get(i) or known[record.key][0], place[:6], place, record.text, road, house, building, method, distance,
+            code, code[2:8], place, record.text, road, house, building, method, distance,
             record.is_synthetic, geom, Jsonb({"origin": record.origin}), info.name, record.key, hashes[i],
         ))  # fmt: skip
     addresses.load_addresses(connection, rows, change_set)
     counts = Counts(len(source), len(touched), len(kept) - len(touched), len(log.rejects))
-    return counts, {"linked": sum(link[0] is not None for link in links), "new": len(new)}
+    missing = addresses.count_missing(connection, info.name, [_key(row) for row in source])
+    return counts, {"linked": sum(link[0] is not None for link in links), "new": len(new), "missing_from_source": missing}

@@ -12,6 +12,7 @@ from ingest import pipeline
 from ingest.divisions.mapping import read_records, to_row
 from ingest.rejects import RejectLog
 from ingest.source import require_file, sha256_of
+from ingest.table import require_records
 
 
 def ingest_divisions(settings: Settings, paths: list[Path], *, name: str | None, dry_run: bool) -> pipeline.Outcome:
@@ -41,16 +42,20 @@ def ingest_divisions(settings: Settings, paths: list[Path], *, name: str | None,
         return earlier
     log = RejectLog()
     records, n_read = read_records(paths, log)
+    require_records(paths[0], list(records) or log.rejects)
 
     def load(connection: Connection, _: UUID, change_set: UUID, into: RejectLog) -> tuple[Counts, dict[str, Any]]:
         into.rejects, into.warnings = log.rejects, log.warnings
+        before = divisions.fetch_hashes(connection)
         rows = [to_row(record, info.name) for record in records.values()]
-        inserted, updated = divisions.load_divisions(connection, rows, change_set)
-        merged = n_read - len(log.rejects) - len(records)
-        written = inserted + updated
+        divisions.load_divisions(connection, rows, change_set)
         # A boundary joined to a code that stands in the table too is one division out of two records read.
-        accepted = written + merged if written else 0
+        accepted = sum(r.n_records for r, row in zip(records.values(), rows, strict=True) if before.get(r.code, "") != row[-1])
         counts = Counts(n_read, accepted, n_read - len(log.rejects) - accepted, len(log.rejects))
-        return counts, {"divisions": len(records), "with_boundary": sum(r.geom is not None for r in records.values())}
+        return counts, {
+            "divisions": len(records),
+            "with_boundary": sum(r.geom is not None for r in records.values()),
+            "missing_from_source": divisions.count_missing(connection, info.name, list(records)),
+        }
 
     return pipeline.run(settings, info, load, reason=f"divisions from {info.source}", dry_run=dry_run)

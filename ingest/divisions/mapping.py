@@ -47,6 +47,13 @@ class DivisionRecord:
     urban_rural_class: str | None = None
     is_synthetic: bool = False
     geom: Any = None
+    n_records: int = 1
+
+
+def _flag(value: Any) -> bool | None:  # noqa: ANN401 - any cell
+    """Return a flag, False for an empty cell, None for a word that is none."""
+    text = "" if value is None or value != value else str(value).strip().lower()
+    return {"": False, "0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}.get(text)
 
 
 def short_code(code: str, level_name: str) -> tuple[str, int] | None:
@@ -109,7 +116,14 @@ def _merge(found: dict[str, DivisionRecord], place: str, row: dict[str, Any], ge
         )
         return
     code, level = cut
-    if geom is not None and not (shapely.is_valid(geom) and shapely.area(geom) > 0):
+    flag = _flag(row.get("synthetic"))
+    if flag is None:
+        log.refuse(
+            place, "D03", f"synthetic is {row['synthetic']!r}, expected 0 or 1", f"synthetic 为 {row['synthetic']!r},应为 0 或 1", row
+        )
+        return
+    polygon = geom is None or geom.geom_type in ("Polygon", "MultiPolygon")
+    if geom is not None and not (polygon and shapely.is_valid(geom) and shapely.area(geom) > 0):
         repaired = shapely.make_valid(geom, method="structure", keep_collapsed=False)
         if repaired.is_empty or repaired.geom_type not in ("Polygon", "MultiPolygon"):
             log.refuse(place, "G01", f"boundary is no polygon: {shapely.is_valid_reason(geom)}", "边界不是有效多边形", row)
@@ -126,9 +140,10 @@ def _merge(found: dict[str, DivisionRecord], place: str, row: dict[str, Any], ge
     elif geom is None or known.geom is not None:
         log.refuse(place, "D02", f"code {code} occurs twice", f"编码 {code} 重复", row)
         return
+    else:
+        known.n_records += 1
     if geom is not None:
-        known.geom = geom
-        known.is_synthetic = bool(int(row.get("synthetic") or 0))
+        known.geom, known.is_synthetic = geom, flag
 
 
 def to_row(record: DivisionRecord, dataset: str) -> tuple[Any, ...]:
