@@ -21,10 +21,21 @@ _FETCH = {
     "network_edge": "SELECT source_key, code, content_hash FROM network_edge WHERE kind = %s AND source_dataset = %s FOR UPDATE",
 }
 
+_MISSING = {
+    "network_node": "SELECT count(*) FROM network_node WHERE kind = %s AND source_dataset = %s AND NOT (source_key = ANY(%s))",
+    "network_edge": "SELECT count(*) FROM network_edge WHERE kind = %s AND source_dataset = %s AND NOT (source_key = ANY(%s))",
+}
+
 
 def fetch_known(connection: Connection, table: str, kind: str, dataset: str) -> dict[str, tuple[str, str | None]]:
     """Return code and content hash by survey number of a dataset's nodes (``network_node``) or edges (``network_edge``)."""
     return {row[0]: (row[1], row[2]) for row in connection.execute(_FETCH[table], [kind, dataset])}
+
+
+def count_missing(connection: Connection, table: str, kind: str, dataset: str, keys: Sequence[str]) -> int:
+    """Return how many nodes (``network_node``) or edges (``network_edge``) of a dataset are not among these survey numbers."""
+    row = connection.execute(_MISSING[table], [kind, dataset, list(keys)]).fetchone()
+    return int(row[0]) if row else 0
 
 
 def load_nodes(connection: Connection, rows: Sequence[Sequence[Any]], change_set: UUID) -> tuple[int, int]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 from cim.clock import utc_now
-from cim.crs import STORE_SRID, transform_xy
-from cim.db import divisions, networks
+from cim.crs import STORE_SRID, parse_crs, transform_xy
+from cim.db import divisions, networks, profiles
 from cim.db.codes import reserve_sequences
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
@@ -23,7 +23,7 @@ from ingest.network.mapping import LINE_COLUMNS, POINT_COLUMNS, Edge, Node, cont
 from ingest.network.profile import KindTables, NetworkProfile, read_network_profile
 from ingest.rejects import RejectLog
 from ingest.source import require_file, sha256_of
-from ingest.table import read_csv
+from ingest.table import read_csv, require_records
 
 _PREFIX = {
     "water": "WA", "rainwater": "RA", "sewage": "SE", "gas": "GA", "heat": "HE", "power": "PO", "lighting": "LI",
@@ -101,16 +101,27 @@ def _ingest_kind(
     if earlier is not None:
         return earlier
     point_rows, _ = read_csv(points, POINT_COLUMNS, encoding=profile.encoding)
+    require_records(points, point_rows)
     line_rows, _ = read_csv(lines, LINE_COLUMNS, encoding=profile.encoding)
 
     def load(connection: Connection, _: UUID, change_set: UUID, log: RejectLog) -> tuple[Counts, dict[str, Any]]:
+        city = profiles.fetch_profile(connection)
+        if not parse_crs(profile.vertical_datum).equals(parse_crs(city.vertical_datum)):
+            raise MappingError(
+                profile_path,
+                f"found {profile.vertical_datum}, but the city keeps its elevations in {city.vertical_datum}",
+                where="vertical_datum",
+                hint=f"convert the elevations to {city.vertical_datum}",
+            )
         nodes = map_nodes(point_rows, points.name, profile, log)
         edges = map_edges(line_rows, lines.name, tables, profile, nodes, log)
         lonlat = _positions(nodes, profile, points, divisions.fetch_extent(connection))
         writer = _Writer(connection, info, tables, profile, change_set)
         touched = writer.write_nodes(nodes, lonlat) + writer.write_edges(edges, nodes, lonlat)
         counts = Counts(len(point_rows) + len(line_rows), touched, len(nodes) + len(edges) - touched, len(log.rejects))
-        return counts, {"kind_of_network": tables.kind, "points": len(nodes), "lines": len(edges)}
+        missing = networks.count_missing(connection, "network_node", tables.kind, dataset, [row["EXP_NO"] for row in point_rows])
+        missing += networks.count_missing(connection, "network_edge", tables.kind, dataset, [row["LNO"] for row in line_rows])
+        return counts, {"kind_of_network": tables.kind, "points": len(nodes), "lines": len(edges), "missing_from_source": missing}
 
     return pipeline.run(settings, info, load, reason=f"{tables.kind} network from {info.source}", dry_run=dry_run)
 
@@ -147,49 +158,61 @@ class _Writer:
         return {name: f"{_PREFIX[kind]}{county}-{letter}{year}{number:06d}" for name, number in zip(names, numbers, strict=True)}
 
     def write_nodes(self, nodes: dict[str, Node], lonlat: dict[str, tuple[float, float]]) -> int:
+        """Write new and changed points; a row is compared as mapped, so a corrected profile counts as a change."""
         kind = self._tables.kind
         known = networks.fetch_known(self._connection, "network_node", kind, self._info.name)
-        hashes = {name: content_hash([node.row, node.depth]) for name, node in nodes.items()}
+        mapped = {}
+        for name, node in nodes.items():
+            lon, lat = lonlat[name]
+            elevation = node.ground - node.depth
+            mapped[name] = (
+                node.feature, node.appendage, node.row.get("CODE"), node.ground, elevation, node.depth, node.row.get("BELONG") or None,
+                "in_use", _point(lon, lat, elevation), _kept(node.row, ("SURFBLDG", "MDATE", "NOTE")),
+            )  # fmt: skip
+        hashes = {name: content_hash([self._profile.county_code, *values]) for name, values in mapped.items()}
         touched = [name for name in nodes if known.get(name, ("", None))[1] != hashes[name]]
         issued = self._issue("N", [name for name in touched if name not in known])
         self._codes = {name: code for name, (code, _) in known.items()} | issued
-        rows = []
-        for name in touched:
-            node, (lon, lat) = nodes[name], lonlat[name]
-            elevation = node.ground - node.depth
-            rows.append((
-                kind, self._codes[name], self._profile.county_code, name, node.feature, node.appendage, node.row.get("CODE"),
-                node.ground, elevation, node.depth, node.row.get("BELONG") or None, "in_use", _point(lon, lat, elevation),
-                Jsonb(_kept(node.row, ("SURFBLDG", "MDATE", "NOTE"))), self._info.name, name, hashes[name],
-            ))  # fmt: skip
+        rows = [
+            (kind, self._codes[name], self._county(known, name), name, *mapped[name][:-1], Jsonb(mapped[name][-1]), self._info.name, name,
+             hashes[name])
+            for name in touched
+        ]  # fmt: skip
         networks.load_nodes(self._connection, rows, self._change_set)
         return len(touched)
 
     def write_edges(self, edges: list[Edge], nodes: dict[str, Node], lonlat: dict[str, tuple[float, float]]) -> int:
+        """Write new and changed lines; a moved end point changes its lines too."""
         kind = self._tables.kind
         known = networks.fetch_known(self._connection, "network_edge", kind, self._info.name)
-        hashes = {edge.no: content_hash([edge.row, nodes[edge.start].row["HIGH"], nodes[edge.end].row["HIGH"]]) for edge in edges}
-        touched = [edge for edge in edges if known.get(edge.no, ("", None))[1] != hashes[edge.no]]
-        codes = {name: code for name, (code, _) in known.items()} | self._issue("L", [e.no for e in touched if e.no not in known])
-        statuses = self._profile.words("lines", "use_state")
-        rows = []
-        for edge in touched:
-            a, b = nodes[edge.start], nodes[edge.end]
-            z = np.array([a.ground - edge.start_depth, b.ground - edge.end_depth])
-            length = math.sqrt((a.x - b.x) ** 2 + (a.y - b.y) ** 2 + (z[0] - z[1]) ** 2)
-            slope = (z[0] - z[1]) / length * (edge.flow or 1) if length else None
-            year = edge.row.get("MDATE", "")[:4]
-            rows.append((
-                kind, codes[edge.no], self._profile.county_code, self._codes[edge.start], self._codes[edge.end], edge.row.get("TYPE"),
-                edge.diameter, edge.width, edge.height, edge.material, edge.embedding, self._tables.depth_reference,
-                edge.start_depth, edge.end_depth, length, slope, edge.flow, edge.row.get("PRESSURE") or None,
-                edge.row.get("VOLTAGE") or None, int(edge.row["CABNUM"]) if edge.row.get("CABNUM") else None,
-                int(year) if year.isdigit() else None, edge.row.get("BELONG") or None,
-                statuses.get(edge.row.get("USTATUS", ""), "in_use"), _line(lonlat[edge.start], lonlat[edge.end], z),
-                Jsonb(_kept(edge.row, ("MDATE", "NOTE"))), self._info.name, edge.no, hashes[edge.no],
-            ))  # fmt: skip
+        mapped = {edge.no: self._edge(edge, nodes, lonlat) for edge in edges}
+        hashes = {no: content_hash(values) for no, values in mapped.items()}
+        touched = [edge.no for edge in edges if known.get(edge.no, ("", None))[1] != hashes[edge.no]]
+        codes = {name: code for name, (code, _) in known.items()} | self._issue("L", [no for no in touched if no not in known])
+        rows = [
+            (kind, codes[no], self._county(known, no), *mapped[no][:-1], Jsonb(mapped[no][-1]), self._info.name, no, hashes[no])
+            for no in touched
+        ]
         networks.load_edges(self._connection, rows, self._change_set)
         return len(touched)
+
+    def _county(self, known: dict[str, tuple[str, str | None]], name: str) -> str:
+        """Return the county frozen in the code of a known part, the profile's for a new one."""
+        return known[name][0][2:8] if name in known else self._profile.county_code
+
+    def _edge(self, edge: Edge, nodes: dict[str, Node], lonlat: dict[str, tuple[float, float]]) -> tuple[Any, ...]:
+        a, b = nodes[edge.start], nodes[edge.end]
+        z = np.array([a.ground - edge.start_depth, b.ground - edge.end_depth])
+        length = math.sqrt((a.x - b.x) ** 2 + (a.y - b.y) ** 2 + (z[0] - z[1]) ** 2)
+        slope = float(z[0] - z[1]) / length * (edge.flow or 1) if length else None
+        year = edge.row.get("MDATE", "")[:4]
+        return (
+            self._codes[edge.start], self._codes[edge.end], edge.row.get("TYPE"), edge.diameter, edge.width, edge.height, edge.material,
+            edge.embedding, self._tables.depth_reference, edge.start_depth, edge.end_depth, length, slope, edge.flow,
+            edge.row.get("PRESSURE") or None, edge.row.get("VOLTAGE") or None, edge.n_cables, int(year) if year.isdecimal() else None,
+            edge.row.get("BELONG") or None, edge.status, _line(lonlat[edge.start], lonlat[edge.end], z),
+            _kept(edge.row, ("MDATE", "NOTE")),
+        )  # fmt: skip
 
 
 def _kept(row: dict[str, str], names: tuple[str, ...]) -> dict[str, str]:

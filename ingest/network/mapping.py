@@ -14,6 +14,8 @@ POINT_COLUMNS = ("EXP_NO", "X", "Y", "HIGH", "FEATURE", "SUBSID")
 LINE_COLUMNS = ("LNO", "S_EXP", "S_X", "S_Y", "S_DEEP", "E_EXP", "E_X", "E_Y", "E_DEEP", "MATERIAL", "PSIZE", "FLOWDIR")
 _SIZE = re.compile(r"(?:DN)?(?P<d>\d+(?:\.\d+)?)|(?P<w>\d+(?:\.\d+)?)\s*[X×*]\s*(?P<h>\d+(?:\.\d+)?)", re.IGNORECASE)
 _GRAVITY = {"rainwater", "sewage"}
+_STATUSES = ("planned", "in_use", "abandoned")
+_MAX_CABLES = 10_000
 END_TOLERANCE_M = 0.5
 
 
@@ -57,6 +59,8 @@ class Edge:
     material: str | None
     embedding: str | None
     flow: int
+    n_cables: int | None
+    status: str
     row: dict[str, str]
 
 
@@ -76,6 +80,15 @@ def number(text: str | None) -> float | None:
     return value
 
 
+def _count(row: dict[str, str], name: str) -> int | None:
+    value = number(row.get(name))
+    if value is None:
+        return None
+    if value != int(value) or not 0 <= value <= _MAX_CABLES:
+        raise ValueError(f"{name}: found {row[name]!r}, expected a whole number from 0 to {_MAX_CABLES}")
+    return int(value)
+
+
 def _need(row: dict[str, str], name: str) -> float:
     value = number(row[name])
     if value is None:
@@ -90,6 +103,13 @@ def _word(profile: NetworkProfile, table: Any, fieldname: str, text: str) -> str
     if words and text not in words:
         raise KeyError(f"{fieldname}: found {text!r}, expected one of {', '.join(words)}")
     return words.get(text, text)
+
+
+def _status(profile: NetworkProfile, text: str) -> str:
+    status = _word(profile, "lines", "use_state", text) or "in_use"
+    if status not in _STATUSES:
+        raise KeyError(f"use_state: {text!r} maps to {status!r}, expected one of {', '.join(_STATUSES)}")
+    return status
 
 
 def read_size(text: str) -> tuple[float | None, float | None, float | None]:
@@ -154,6 +174,8 @@ def map_edges(
             material = _word(profile, "lines", "material", row["MATERIAL"])
             embedding = _word(profile, "lines", "embedding", row.get("EMBED", ""))
             flow_word = _word(profile, "lines", "flow_direction", row["FLOWDIR"])
+            n_cables = _count(row, "CABNUM")
+            status = _status(profile, row.get("USTATUS", ""))
         except ValueError as error:
             log.refuse(where, "N02", str(error), "数值无效", row)
             continue
@@ -166,7 +188,22 @@ def map_edges(
             continue
         seen.add(row["LNO"])
         flow = {"start-to-end": 1, "end-to-start": -1}.get(flow_word or "", 0)
-        edge = Edge(row["LNO"], ends[0][0], ends[1][0], ends[0][3], ends[1][3], diameter, width, height, material, embedding, flow, row)
+        edge = Edge(
+            row["LNO"],
+            ends[0][0],
+            ends[1][0],
+            ends[0][3],
+            ends[1][3],
+            diameter,
+            width,
+            height,
+            material,
+            embedding,
+            flow,
+            n_cables,
+            status,
+            row,
+        )
         _warn(edge, tables, nodes, log)
         for name, depth in ((edge.start, edge.start_depth), (edge.end, edge.end_depth)):
             nodes[name].depths.append(depth)

@@ -51,7 +51,7 @@ def read_network_profile(path: Path) -> NetworkProfile:
     """
     try:
         profile = NetworkProfile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        parse_crs(profile.crs)
+        horizontal, vertical = parse_crs(profile.crs), parse_crs(profile.vertical_datum)
     except OSError as error:
         raise MappingError(path, error.strerror or "cannot be read", hint="pass --profile FILE.yaml") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -60,5 +60,9 @@ def read_network_profile(path: Path) -> NetworkProfile:
         first = error.errors(include_url=False, include_input=False)[0]
         raise MappingError(path, first["msg"], where=".".join(map(str, first["loc"]))) from None
     except CimError as error:
-        raise MappingError(path, error.message, where="crs") from error
+        raise MappingError(path, error.message, where="crs, vertical_datum") from error
+    if not horizontal.is_projected:
+        raise MappingError(path, f"found {profile.crs}, expected a projected CRS in metres", where="crs")
+    if not vertical.is_vertical:
+        raise MappingError(path, f"found {profile.vertical_datum}, expected a vertical CRS, e.g. EPSG:5737", where="vertical_datum")
     return profile
