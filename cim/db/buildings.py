@@ -1,7 +1,7 @@
 """Buildings: matching, loading, codes of other schemes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from cim.db import bulk
@@ -14,12 +14,31 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def fetch_known(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[str, str | None, str]]:
-    """Return code, content hash and dataset of the buildings with these natural keys."""
+class KnownBuilding(NamedTuple):
+    """What the register has of a natural key."""
+
+    code: str
+    content_hash: str | None
+    ground_elevation_m: float | None
+
+
+def fetch_known(connection: Connection, dataset: str, keys: Sequence[str]) -> dict[str, KnownBuilding]:
+    """Return the buildings of a dataset with these natural keys, locked."""
     rows = connection.execute(
-        "SELECT source_key, code, content_hash, source_dataset FROM building WHERE source_key = ANY(%s) FOR UPDATE", [list(keys)]
+        """SELECT source_key, code, content_hash, ground_elevation_m FROM building
+           WHERE source_dataset = %s AND source_key = ANY(%s) FOR UPDATE""",
+        [dataset, list(keys)],
     ).fetchall()
-    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+    return {row[0]: KnownBuilding(*row[1:]) for row in rows}
+
+
+def fetch_owners(connection: Connection, dataset: str, keys: Sequence[str]) -> dict[str, str]:
+    """Return, by natural key, the other dataset that has it already."""
+    rows = connection.execute(
+        "SELECT source_key, min(source_dataset) FROM building WHERE source_dataset <> %s AND source_key = ANY(%s) GROUP BY source_key",
+        [dataset, list(keys)],
+    ).fetchall()
+    return {row[0]: row[1] for row in rows}
 
 
 def count_missing(connection: Connection, dataset: str, keys: Sequence[str]) -> int:

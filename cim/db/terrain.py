@@ -8,12 +8,12 @@ from cim.db.engine import Connection
 from cim.ids import new_id
 
 
-def fetch_newest_file(connection: Connection) -> str | None:
-    """Return the file name of the newest terrain in the raster folder, None where there is none."""
-    row = connection.execute(
-        "SELECT t.file FROM terrain t JOIN dataset d ON d.id = t.dataset_id ORDER BY d.loaded_at DESC LIMIT 1"
-    ).fetchone()
-    return None if row is None else str(row[0])
+def fetch_files(connection: Connection) -> list[str]:
+    """Return the file names of all terrains in the raster folder, newest first."""
+    rows = connection.execute(
+        "SELECT t.file FROM terrain t JOIN dataset d ON d.id = t.dataset_id ORDER BY d.loaded_at DESC, t.name"
+    ).fetchall()
+    return [str(row[0]) for row in rows]
 
 
 def save_terrain(connection: Connection, dataset_id: UUID, values: dict[str, Any]) -> None:

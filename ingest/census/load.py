@@ -12,18 +12,18 @@ from psycopg.types.json import Jsonb
 from cim.clock import utc_now
 from cim.codes.beidou import grid_code
 from cim.db import buildings as register
-from cim.db import divisions, profiles, terrain
+from cim.db import divisions, profiles
 from cim.db.codes import issue_building_codes
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
 from cim.settings import Settings
 from ingest import pipeline
 from ingest.census.geometry import assign_divisions, place_records, to_hex
-from ingest.census.mapping import BuildingRecord, map_records
+from ingest.census.mapping import BuildingRecord, map_records, natural_keys
 from ingest.census.profile import CensusProfile, read_census_profile, require_fields
 from ingest.rejects import RejectLog
 from ingest.source import VectorTable, read_vector, require_file, sha256_of
-from ingest.terrain.sample import ground_under, read_terrain
+from ingest.terrain.sample import ground_from, stored_rasters
 
 SCHEME = "census_fwbh"
 
@@ -65,7 +65,7 @@ def ingest_census(
     """
     require_file(path)
     profile = read_census_profile(profile_path)
-    sha256 = sha256_of(path, profile_path)
+    sha256 = sha256_of(path, profile_path, given=(crs, encoding))
     dataset = name or path.stem
     early = DatasetInfo("census", dataset, path.name, sha256, is_synthetic=synthetic, licence=licence, provider=provider)
     earlier = pipeline.already_loaded(settings, early)
@@ -77,21 +77,11 @@ def ingest_census(
     public = {field: values for field, values in table.columns.items() if field not in profile.drop_personal}
     table = replace(table, columns=public)
     info = DatasetInfo("census", dataset, path.name, sha256, table.crs[:60], table.encoding, licence, provider, synthetic)
-    raster = _newest_terrain(settings)
 
     def load(connection: Connection, _: UUID, change_set: UUID, log: RejectLog) -> tuple[Counts, dict[str, Any]]:
-        return _load(connection, table, profile, info, raster, change_set, log)
+        return _load(connection, table, profile, info, stored_rasters(connection, settings), change_set, log)
 
     return pipeline.run(settings, info, load, reason=f"census from {info.source}", dry_run=dry_run)
-
-
-def _newest_terrain(settings: Settings) -> Path | None:
-    from cim.db import engine
-
-    with engine.connect(settings) as connection:
-        file = terrain.fetch_newest_file(connection)
-    path = settings.rasters_dir / file if file else None
-    return path if path is not None and path.exists() else None
 
 
 def _load(
@@ -99,32 +89,50 @@ def _load(
     table: VectorTable,
     profile: CensusProfile,
     info: DatasetInfo,
-    raster: Path | None,
+    rasters: list[Path],
     change_set: UUID,
     log: RejectLog,
 ) -> tuple[Counts, dict[str, Any]]:
     city = profiles.fetch_profile(connection)
     mapped = map_records(table.columns, len(table), table.layer, profile, log)
-    placed = place_records(mapped, table, table.layer, divisions.fetch_extent(connection), city.projected_crs, log)
+    owned = _refuse_owned(connection, mapped, table, info, log)
+    placed = place_records(owned, table, table.layer, divisions.fetch_extent(connection), city.projected_crs, log)
     known_divisions = divisions.fetch_codes(connection, 5)
     records, areas = assign_divisions(placed, table, table.layer, divisions.fetch_areas(connection, 5), known_divisions, log)
-    known = register.fetch_known(connection, [record.key for record in records])
+    known = register.fetch_known(connection, info.name, [record.key for record in records])
     hexes = [to_hex(record.geom) for record in records]
     hashes = [record.content_hash(geom) for record, geom in zip(records, hexes, strict=True)]
-    touched = [i for i, record in enumerate(records) if record.key not in known or known[record.key][1] != hashes[i]]
+    touched = [i for i, record in enumerate(records) if record.key not in known or known[record.key].content_hash != hashes[i]]
     new = [i for i in touched if records[i].key not in known]
     codes = _issue(connection, records, areas, new)
-    ground = _ground(records, touched, raster)
+    ground = dict(zip(touched, ground_from(rasters, [records[i].geom for i in touched]), strict=True))
     rows = []
     for i in touched:
-        code = codes[i] if i in codes else known[records[i].key][0]
-        dataset = info.name if i in codes else known[records[i].key][2]
-        rows.append(_row(records[i], code, areas[i], ground[i], hexes[i], hashes[i], dataset))
+        before = known.get(records[i].key)
+        code = codes[i] if before is None else before.code
+        # Where no raster covers the building, the ground it was given once stays.
+        level = before.ground_elevation_m if ground[i] is None and before is not None else ground[i]
+        rows.append(_row(records[i], code, areas[i], level, hexes[i], hashes[i], info.name))
     register.load_buildings(connection, rows, change_set)
     register.save_external_codes(connection, SCHEME, [(code, records[i].key.rpartition("/")[2]) for i, code in codes.items()])
     counts = Counts(len(table), len(touched), len(records) - len(touched), len(log.rejects))
-    missing = register.count_missing(connection, info.name, [record.key for record in records])
+    in_source = [key for key in natural_keys(table.columns, len(table), profile) if key is not None]
+    missing = register.count_missing(connection, info.name, in_source)
     return counts, {"new": len(new), "changed": len(touched) - len(new), "missing_from_source": missing, "profile": profile.profile}
+
+
+def _refuse_owned(
+    connection: Connection, records: list[BuildingRecord], table: VectorTable, info: DatasetInfo, log: RejectLog
+) -> list[BuildingRecord]:
+    """Refuse records whose natural key stands in another dataset (A03): it would be overwritten, or coded twice."""
+    owners = register.fetch_owners(connection, info.name, [record.key for record in records])
+    for record in records:
+        if record.key in owners:
+            owner = owners[record.key]
+            message = f"natural key {record.key} belongs to dataset {owner!r}; a new version of it is loaded with --name {owner}"
+            found = {name: values[record.row] for name, values in table.columns.items()}
+            log.refuse(f"{table.layer}, row {record.row + 1}", "A03", message, f"自然键 {record.key} 已属于数据集 {owner}", found)
+    return [record for record in records if record.key not in owners]
 
 
 def _issue(connection: Connection, records: list[BuildingRecord], areas: list[str], new: list[int]) -> dict[int, str]:
@@ -135,13 +143,6 @@ def _issue(connection: Connection, records: list[BuildingRecord], areas: list[st
     grid = {i: grid_code(float(shapely.get_x(p)), float(shapely.get_y(p))) for i, p in zip(new, points, strict=True)}
     order = sorted(new, key=lambda i: (areas[i], grid[i], records[i].key))
     return dict(zip(order, issue_building_codes(connection, [areas[i] for i in order], utc_now().year), strict=True))
-
-
-def _ground(records: list[BuildingRecord], touched: list[int], raster: Path | None) -> dict[int, float | None]:
-    if raster is None or not touched:
-        return dict.fromkeys(touched)
-    lowest = ground_under(read_terrain(raster), [records[i].geom for i in touched])
-    return {i: None if np.isnan(value) else float(value) for i, value in zip(touched, lowest, strict=True)}
 
 
 def _row(record: BuildingRecord, code: str, area: str, ground: float | None, geom: str, digest: str, dataset: str) -> tuple[Any, ...]:

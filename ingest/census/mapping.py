@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from cim.clock import utc_now
 from ingest.census.profile import CensusProfile, FieldMapping
 from ingest.rejects import RejectLog
@@ -64,7 +66,7 @@ class BuildingRecord:
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 - any cell
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or (isinstance(value, float) and math.isnan(value)) or (isinstance(value, np.datetime64) and np.isnat(value)):
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -164,6 +166,12 @@ def check_area(building: BuildingRecord) -> None:
     storeys = (building.values.get("storeys_above") or 0) + (building.values.get("storeys_below") or 0)
     if area and storeys and not 0.4 * footprint * (building.values.get("storeys_above") or 1) <= area <= 1.3 * footprint * storeys:
         building.warnings.append("A06")
+
+
+def natural_keys(columns: dict[str, Any], n: int, profile: CensusProfile) -> list[str | None]:
+    """Return the natural key of every record of the source, refused ones too; None where it is incomplete."""
+    parts = [[_text(value) for value in columns[name]] for name in profile.natural_key]
+    return [None if None in key else "/".join(map(str, key)) for key in zip(*parts, strict=True)][:n]
 
 
 def map_records(columns: dict[str, Any], n: int, place: str, profile: CensusProfile, log: RejectLog) -> list[BuildingRecord]:

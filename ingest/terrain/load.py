@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 import rasterio
 import rasterio.shutil
 import shapely
 from rasterio.errors import RasterioError, RasterioIOError
 
 from cim.crs import STORE_SRID, parse_crs, transform_box
+from cim.db import profiles
 from cim.db import terrain as rows
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
@@ -20,7 +20,7 @@ from cim.settings import Settings
 from ingest import pipeline
 from ingest.rejects import RejectLog
 from ingest.source import require_file, sha256_of
-from ingest.terrain.sample import ground_under, read_terrain
+from ingest.terrain.sample import ground_from
 
 
 def _check(path: Path) -> dict[str, Any]:
@@ -100,19 +100,26 @@ def ingest_terrain(
         raise GeometryError(path, f"--vertical-datum {vertical_datum} is no vertical CRS", hint="for example EPSG:5737 (1985 height)")
     facts = _check(path)
     sha256 = sha256_of(path)
-    info = DatasetInfo("terrain", name or path.stem, path.name, sha256, crs=facts["crs"], is_synthetic=synthetic)
+    source = sha256_of(path, given=(vertical_datum,))
+    info = DatasetInfo("terrain", name or path.stem, path.name, source, crs=facts["crs"], is_synthetic=synthetic)
     earlier = pipeline.already_loaded(settings, info)
     if earlier is not None:
         return earlier
-    file = path.name if dry_run else _store(path, sha256, settings)
 
     def load(connection: Connection, dataset_id: UUID, change_set: UUID, _: RejectLog) -> tuple[Counts, dict[str, Any]]:
+        city = profiles.fetch_profile(connection)
+        if not parse_crs(vertical_datum).equals(parse_crs(city.vertical_datum)):
+            raise GeometryError(
+                path,
+                f"--vertical-datum {vertical_datum}, but the city keeps its elevations in {city.vertical_datum}",
+                hint=f"convert the raster to {city.vertical_datum}",
+            )
+        file = path.name if dry_run else _store(path, sha256, settings)
         rows.save_terrain(connection, dataset_id, {**facts, "name": info.name, "file": file, "vertical_datum": vertical_datum})
         codes, footprints = rows.fetch_footprints(connection)
         changed = 0
         if codes:
-            ground = ground_under(read_terrain(path), shapely.from_wkb(footprints))
-            values = [None if np.isnan(value) else float(value) for value in ground]
+            values = ground_from([path], list(shapely.from_wkb(footprints)))
             changed = rows.update_ground(connection, codes, values, change_set)
         return Counts(1, 1, 0, 0), {"buildings_with_new_ground": changed, "min_m": facts["min_m"], "max_m": facts["max_m"]}
 
