@@ -81,10 +81,15 @@ change_set = Table(
     METADATA,
     id_column(),
     Column("author", Text, nullable=False),
-    Column("operation", Text, nullable=False, comment="ingest, edit, split, merge, demolish, undo, link"),
+    Column("operation", Text, nullable=False, comment="ingest, edit, split, merge, demolish, rebuild, review, safety, undo, link"),
     Column("reason", Text, nullable=False),
     Column("dataset_id", UUID, ForeignKey("dataset.id"), nullable=True),
     Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("source", Text, comment="document, permit or survey that the change rests on"),
+    Column("project_code", Text, comment="construction project, where the change belongs to one"),
+    Column("undoes", UUID, ForeignKey("change_set.id"), comment="change set that this one takes back"),
+    Index("change_set_recorded_at_btree", "recorded_at"),
+    Index("change_set_undoes_btree", "undoes"),
     comment="Who changed what, when and why",
 )
 
@@ -141,4 +146,20 @@ code_counter = Table(
     Column("last_sequence", BigInteger, nullable=False, comment="highest sequence ever issued; never goes back"),
     CheckConstraint("last_sequence >= 0", name="not_negative"),
     comment="Sequences of issued codes",
+)
+
+code_gap = Table(
+    "code_gap",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("scheme", Text, nullable=False),
+    Column("area", Text, nullable=False),
+    Column("year", SmallInteger, nullable=False),
+    Column("first_sequence", BigInteger, nullable=False),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    CheckConstraint("last_sequence >= first_sequence", name="order"),
+    Index("code_gap_scheme_btree", "scheme", "area", "year"),
+    comment="Sequences that were skipped on purpose and will never be issued",
 )

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -16,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from cim.db.tables.base import METADATA, attributes_column, geometry_column, id_column, version_columns
 
@@ -52,6 +53,9 @@ division = Table(
     geometry_column("MultiPolygon", nullable=True, note="boundary, where known"),
     attributes_column(),
     *version_columns(),
+    Column("effective_from", Date, comment="day the code came into force, where known"),
+    Column("effective_to", Date, comment="day the code was withdrawn; empty = in force"),
+    Column("successor_code", Text, comment="code that took its place, where one did"),
     UniqueConstraint("code"),
     CheckConstraint("level BETWEEN 1 AND 5", name="level"),
     CheckConstraint("code ~ '^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12})$'", name="code"),
@@ -85,6 +89,13 @@ building = Table(
     geometry_column("MultiPolygon", note="footprint"),
     attributes_column(),
     *version_columns(),
+    Column(
+        "attribute_sources",
+        JSONB,
+        nullable=False,
+        server_default=text("'{}'::jsonb"),
+        comment="attribute -> kind of source its value came from, where it is not the one of source_dataset",
+    ),
     UniqueConstraint("code"),
     CheckConstraint("county_code ~ '^[0-9]{6}$'", name="county_code"),
     CheckConstraint(_one_of("use", USES), name="use"),
@@ -99,6 +110,7 @@ building = Table(
     Index("building_county_code_id_key", "county_code", "id", unique=True),
     Index("building_source_btree", "source_dataset", "source_key"),
     Index("building_division_code_btree", "division_code", "code"),
+    Index("building_name_trgm", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
     comment="The building register: one row per building, current state",
 )
 
@@ -108,11 +120,11 @@ building_lineage = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("parent_code", Text, nullable=False, index=True),
     Column("child_code", Text, nullable=False, index=True),
-    Column("operation", Text, nullable=False, comment="split, merge, rebuild, demolish"),
+    Column("operation", Text, nullable=False, comment="split, merge, rebuild, demolish, undo"),
     Column("reason", Text, nullable=False),
     Column("change_set_id", UUID, ForeignKey("change_set.id"), nullable=False),
     Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
-    CheckConstraint("operation IN ('split', 'merge', 'rebuild', 'demolish')", name="operation"),
+    CheckConstraint("operation IN ('split', 'merge', 'rebuild', 'demolish', 'undo')", name="operation"),
     comment="Which building came from which",
 )
 
@@ -172,7 +184,12 @@ address = Table(
     geometry_column("Point"),
     attributes_column(),
     *version_columns(),
+    Column("norm_text", Text, comment="address folded for comparison: simplified characters, half width, no spaces"),
+    Column("components", JSONB, nullable=False, server_default=text("'{}'::jsonb"), comment="parsed components, GA/T 2000.32 names"),
+    Column("match_score", Float, comment="confidence of the link to the building, 0-1"),
+    Column("match_evidence", JSONB, nullable=False, server_default=text("'{}'::jsonb"), comment="why the building was chosen"),
     UniqueConstraint("code"),
+    Index("address_norm_text_trgm", "norm_text", postgresql_using="gin", postgresql_ops={"norm_text": "gin_trgm_ops"}),
     Index("address_geom_gist", "geom", postgresql_using="gist"),
     Index("address_county_code_id_key", "county_code", "id", unique=True),
     Index("address_source_btree", "source_dataset", "source_key"),
