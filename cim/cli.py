@@ -22,6 +22,11 @@ _SUMMARY = {
     "bim": "Upload and list BIM models.",
     "tiles": "Build, list and validate 3D Tiles.",
     "codes": "Check and explain codes.",
+    "changes": "List, show, review, undo changes; split, merge, demolish, rebuild buildings.",
+    "export": "Write the register to GeoPackage, GeoParquet, FlatGeobuf, CSV, CityJSON.",
+    "safety": "Appraisals, hazards and inspections of buildings.",
+    "units": "Dwellings and other units inside buildings.",
+    "address": "Parse, find and reverse addresses.",
 }
 
 

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default=Path(".cim"), description="folder of the private cluster, tiles and models")
     tile_store: str = Field(default="", description="fsspec URL of the tile store; empty = tiles/ in the data folder")
+    personal_key: SecretStr | None = Field(
+        default=None, description="SM4 key for personal data that a profile keeps, 32 hexadecimal digits; unset = none is kept"
+    )
     language: str = Field(default="en", pattern="^(en|zh)$", description="language of messages: en or zh")
     database: DatabaseSettings = DatabaseSettings()
     server: ServerSettings = ServerSettings()

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
-from cim.cli_support import emit, settings_from, table
+from cim.cli_support import emit, say, settings_from, table
 from ingest.pipeline import Outcome
+
+if TYPE_CHECKING:
+    from ingest.census.load import CensusOptions
 
 app = typer.Typer(no_args_is_help=True, help="Load divisions, census, addresses, networks, terrain.")
 
@@ -61,28 +65,58 @@ def divisions(
 @app.command()
 def census(
     ctx: typer.Context,
-    file: Path = typer.Argument(..., help="Survey layer: .zip or .shp, .gpkg, .geojson, .fgb."),
-    profile: Path = typer.Option(..., "--profile", help="Mapping profile (YAML)."),
+    file: Path = typer.Argument(..., help="Survey layer: .zip or .shp, .gpkg, .geojson, .fgb, .parquet, .gdb; or table: .csv, .xlsx."),
+    profile: str | None = typer.Option(None, "--profile", help="Mapping profile: YAML file or name of a shipped one."),
+    suggest_profile: bool = typer.Option(False, "--suggest-profile", help="Propose a profile for the file and load nothing."),
     crs: str | None = typer.Option(None, "--crs", help="CRS, where the file names none, e.g. EPSG:4490."),
     encoding: str | None = Encoding,
+    layer: str | None = typer.Option(None, "--layer", help="Layer of a file with several."),
+    geometry: Path | None = typer.Option(None, "--geometry", help="Layer with the outlines of a table."),
+    join: str | None = typer.Option(None, "--join", help="Field that table and outlines share: FIELD or FIELD=FIELD."),
+    datum: str | None = typer.Option(None, "--datum", help="cgcs2000, gcj02 or bd09; without it a layer that looks shifted is refused."),
     name: str | None = Name,
     synthetic: bool = Synthetic,
     licence: str | None = typer.Option(None, "--licence", help="Licence of the data."),
     provider: str | None = typer.Option(None, "--provider", help="Who delivered it."),
+    report: Path | None = typer.Option(None, "--report", help="Folder for report.html, report.json and rejects.gpkg."),
+    scheduler: str | None = typer.Option(None, "--scheduler", help="Dask scheduler (tcp://host:port) or local:N; default: this process."),
     as_json: bool = AsJson,
     dry_run: bool = DryRun,
 ) -> None:
     """Load a building survey; every accepted building gets its code.
 
-    Example: cim ingest census survey.zip --profile profile.yaml
+    Example: cim ingest census survey.zip --profile rural-single-dwelling --report report/
     """
-    from ingest.census.load import ingest_census
+    from ingest.census.datum import DATUMS
+    from ingest.census.load import CensusOptions, ingest_census
 
-    outcome = ingest_census(
-        settings_from(ctx), file, profile, crs=crs, encoding=encoding, name=name, synthetic=synthetic, licence=licence,
-        provider=provider, dry_run=dry_run,
-    )  # fmt: skip
+    if datum is not None and datum not in DATUMS:
+        raise typer.BadParameter(f"expected one of {', '.join(DATUMS)}", param_hint="--datum")
+    options = CensusOptions(crs, encoding, layer, geometry, join, datum, name, synthetic, licence, provider, scheduler)
+    if suggest_profile:
+        _suggest(file, options, as_json=as_json)
+        return
+    if profile is None:
+        raise typer.BadParameter("give a profile, or ask for one with --suggest-profile", param_hint="--profile")
+    outcome = ingest_census(settings_from(ctx), file, profile, options, dry_run=dry_run, report=report)
     _show(ctx, [outcome], as_json=as_json)
+    if report is not None:
+        say(f"report: {report / 'report.html'}")
+
+
+def _suggest(file: Path, options: "CensusOptions", *, as_json: bool) -> None:
+    from ingest.census.suggest import suggest_profile
+    from ingest.layer import open_layer
+
+    layer = open_layer(file, crs=options.crs, encoding=options.encoding, layer=options.layer, geometry=options.geometry, join=options.join)
+    batch = next(layer.batches(20_000))
+    columns = {name: batch.column(name) for name in layer.fields}
+    found = suggest_profile(columns, layer.geometry_type, layer.layer, layer.crs)
+    emit(
+        {"profile": found.profile_yaml, "confidence": found.confidence, "reasons": found.reasons, "open_questions": found.open_questions},
+        as_json=as_json,
+        text=lambda console: console.out(found.profile_yaml, highlight=False),
+    )
 
 
 @app.command()

@@ -1,12 +1,15 @@
 """read → check → map → load: one dataset version per run, one transaction as seen by readers."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import structlog
+from rich.progress import Progress
 
+from cim.cli_support import progress
 from cim.db import changes, datasets, engine, migrate
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
@@ -52,7 +55,38 @@ class Outcome:
         }
 
 
+Step = Callable[[int], None]
+"""Called with the number of records done."""
 Load = Callable[[Connection, UUID, UUID, RejectLog], tuple[Counts, dict[str, Any]]]
+
+
+class Stages:
+    """The stages of a run on the progress display.
+
+    Parameters
+    ----------
+    display
+        Drawn on standard error, silent where nobody looks.
+    """
+
+    def __init__(self, display: Progress) -> None:
+        self._display = display
+
+    def stage(self, name: str, name_zh: str, total: int | None = None) -> Step:
+        """Start a stage; return what counts its records."""
+        task = self._display.add_task(f"{name} {name_zh}", total=total)
+
+        def step(n: int) -> None:
+            self._display.advance(task, n)
+
+        return step
+
+
+@contextlib.contextmanager
+def stages() -> Iterator[Stages]:
+    """Show the stages of a run while it lasts."""
+    with progress() as display:
+        yield Stages(display)
 
 
 def already_loaded(settings: Settings, info: DatasetInfo) -> Outcome | None:
@@ -67,7 +101,7 @@ def already_loaded(settings: Settings, info: DatasetInfo) -> Outcome | None:
     return Outcome(info, same, {}, unchanged_source=True)
 
 
-def run(settings: Settings, info: DatasetInfo, load: Load, *, reason: str, dry_run: bool = False) -> Outcome:
+def run(settings: Settings, info: DatasetInfo, load: Load, *, reason: str, dry_run: bool = False, log: RejectLog | None = None) -> Outcome:
     """Load a dataset in one transaction.
 
     Parameters
@@ -82,13 +116,15 @@ def run(settings: Settings, info: DatasetInfo, load: Load, *, reason: str, dry_r
         For the change set.
     dry_run
         Do everything, then roll back.
+    log
+        Takes the refused records; None = one of its own.
 
     Raises
     ------
     StoreError
         The database refused; nothing is written then.
     """
-    log = RejectLog()
+    log = log or RejectLog()
     with engine.connect(settings) as connection:
         dataset_id = datasets.reserve_dataset(connection, info)
         change_set = changes.open_change_set(connection, author=AUTHOR, operation="ingest", reason=reason, dataset_id=dataset_id)

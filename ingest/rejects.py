@@ -27,10 +27,12 @@ class RejectLog:
     def __init__(self) -> None:
         self.rejects: list[Reject] = []
         self.warnings: Counter[str] = Counter()
+        self.rows: list[int | None] = []
 
-    def refuse(self, place: str, rule: str, message: str, message_zh: str, record: dict[str, Any]) -> None:
-        """Refuse a record."""
+    def refuse(self, place: str, rule: str, message: str, message_zh: str, record: dict[str, Any], *, row: int | None = None) -> None:
+        """Refuse a record; ``row`` is its number in the source, 0-based, where the source can give it out again."""
         self.rejects.append(Reject(place, rule, message, message_zh, plain(record)))
+        self.rows.append(row)
 
     def note(self, rule: str) -> None:
         """Count a warning; the record is accepted."""

@@ -80,7 +80,9 @@ def sha256_of(*paths: Path, given: Sequence[str | None] = ()) -> str:
         digest.update(repr(tuple(given)).encode())
     for path in paths:
         siblings = [path.with_suffix(s) for s in (".dbf", ".shx", ".prj", ".cpg")] if path.suffix.lower() == ".shp" else []
-        for part in [path, *(sibling for sibling in siblings if sibling.exists())]:
+        if path.is_dir():
+            siblings = sorted(part for part in path.rglob("*") if part.is_file())
+        for part in [*([path] if path.is_file() else []), *(sibling for sibling in siblings if sibling.exists())]:
             with part.open("rb") as handle:
                 digest.update(hashlib.file_digest(handle, "sha256").digest())
     return digest.hexdigest()
@@ -118,14 +120,14 @@ def read_vector(path: Path, *, crs: str | None = None, encoding: str | None = No
             f"found {path.suffix or 'no suffix'}, expected one of {', '.join(VECTOR_SUFFIXES)}",
             hint="export the layer in one of these",
         )
-    location, is_shapefile = _locate(path)
-    used = _shapefile_encoding(path, location, encoding) if is_shapefile else "utf-8"
+    location, is_shapefile = locate(path)
+    used = shapefile_encoding(path, location, encoding) if is_shapefile else "utf-8"
     try:
-        name = layer or _only_layer(path, location)
+        name = layer or only_layer(path, location)
         meta, _, wkb, values = pyogrio.raw.read(location, layer=name, encoding=used if is_shapefile else None)
     except (DataSourceError, DataLayerError) as error:
         raise SourceSyntaxError(
-            path, f"damaged or not what its suffix says: {_first_line(error)}", hint="export or copy the file again"
+            path, f"damaged or not what its suffix says: {first_line(error)}", hint="export or copy the file again"
         ) from error
     except UnicodeDecodeError as error:
         raise EncodingError(path, f"text is not {used}: byte {error.start}", hint="pass --encoding GB18030 or UTF-8") from error
@@ -144,11 +146,19 @@ def read_vector(path: Path, *, crs: str | None = None, encoding: str | None = No
     return VectorTable(columns, np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"), dtype=object), str(found or crs), used, name)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of a library's message."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
-def _locate(path: Path) -> tuple[str, bool]:
+def locate(path: Path) -> tuple[str, bool]:
+    """Return what GDAL opens and whether it is a shapefile, after a look at completeness.
+
+    Raises
+    ------
+    SourceSyntaxError
+        Parts are missing, cut off or damaged.
+    """
     suffix = path.suffix.lower()
     if suffix == ".shp":
         missing = [part for part in (".dbf", ".shx") if not path.with_suffix(part).exists()]
@@ -164,7 +174,7 @@ def _locate(path: Path) -> tuple[str, bool]:
             damaged = archive.testzip()
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise SourceSyntaxError(path, f"not a zip archive or cut off: {_first_line(error)}", hint="copy the file again") from error
+        raise SourceSyntaxError(path, f"not a zip archive or cut off: {first_line(error)}", hint="copy the file again") from error
     if damaged:
         raise SourceSyntaxError(path, "damaged archive", where=damaged, hint="copy the file again")
     shapes = [name for name in names if name.lower().endswith(".shp")]
@@ -187,7 +197,14 @@ def _check_length(path: Path, where: str, header: bytes, size: int) -> None:
         raise SourceSyntaxError(path, f"cut off: found {size} bytes, its header says {expected}", where=where, hint="copy the file again")
 
 
-def _only_layer(path: Path, location: str) -> str:
+def only_layer(path: Path, location: str) -> str:
+    """Return the one layer of a file.
+
+    Raises
+    ------
+    SourceSyntaxError
+        There are several or none; lists them.
+    """
     layers = [str(name) for name, _ in pyogrio.list_layers(location)]
     if len(layers) != 1:
         raise SourceSyntaxError(path, f"found layers {', '.join(layers) or 'none'}, expected one", hint="pass --layer NAME")
@@ -206,7 +223,7 @@ def _part(path: Path, location: str, suffix: str) -> bytes | None:
     return None
 
 
-def _shapefile_encoding(path: Path, location: str, given: str | None) -> str:
+def shapefile_encoding(path: Path, location: str, given: str | None) -> str:
     """Find the encoding from evidence: the given or declared (.cpg) one, checked against the bytes; else UTF-8 if it fits, else GB18030."""
     table = _part(path, location, ".dbf") or b""
     # dBASE III: bytes 4-7 number of records, 8-9 length of the header, 10-11 length of a record, little-endian.

@@ -35,7 +35,7 @@ def read_csv(path: Path, required: Sequence[str], *, encoding: str | None = None
     """
     require_file(path)
     raw = path.read_bytes()
-    text, used = _decode(path, raw, encoding)
+    text, used = decode(path, raw, encoding)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         names = reader.fieldnames or []
@@ -64,7 +64,14 @@ def require_records(path: Path, rows: Sequence[object]) -> None:
         raise SourceSyntaxError(path, "found no records, expected at least one", where="line 2", hint="export the table again")
 
 
-def _decode(path: Path, raw: bytes, encoding: str | None) -> tuple[str, str]:
+def decode(path: Path, raw: bytes, encoding: str | None) -> tuple[str, str]:
+    """Return the text of a file and the encoding it was found in.
+
+    Raises
+    ------
+    EncodingError
+        Neither UTF-8 nor GB18030, or not the one given.
+    """
     for candidate in [encoding] if encoding else ["utf-8-sig", "gb18030"]:
         try:
             return raw.decode(candidate), candidate

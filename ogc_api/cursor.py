@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -59,4 +59,6 @@ def _checked(value: object, attribute: Attribute) -> object:
         raise ValueError(attribute.name)
     if attribute.type == "date-time":
         return datetime.fromisoformat(str(value))
+    if attribute.type == "date":
+        return date.fromisoformat(str(value))
     return value

@@ -78,7 +78,7 @@ def _item_parameters(attributes: tuple[Attribute, ...]) -> list[dict[str, Any]]:
     shared = ("items-f", "lang", "limit", "offset", "cursor", "bbox", "bbox-crs", "crs", "datetime", "properties", "sortby", "skipGeometry")
     made: list[dict[str, Any]] = [{"$ref": f"#/components/parameters/{name}"} for name in shared]
     for one in attributes:
-        schema: dict[str, Any] = {"type": "string", "format": "date-time"} if one.type == "date-time" else {"type": one.type}
+        schema: dict[str, Any] = {"type": "string", "format": one.type} if one.type in ("date", "date-time") else {"type": one.type}
         if one.values:
             schema["enum"] = list(one.values)
         made.append(_query(one.name, one.title.en, schema))

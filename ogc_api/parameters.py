@@ -191,6 +191,11 @@ def parse_value(text: str, attribute: Attribute) -> Any:  # noqa: ANN401 - the t
         return _boolean(attribute.name, text)
     if attribute.type == "date-time":
         return _instant(text, text, last=False, parameter=attribute.name)
+    if attribute.type == "date":
+        try:
+            return date.fromisoformat(text)
+        except ValueError as error:
+            raise InvalidParameterError(attribute.name, text[:80], "a date such as 2026-05-01") from error
     if attribute.values and text not in attribute.values:
         raise InvalidParameterError(attribute.name, text[:80], f"one of {', '.join(attribute.values)}")
     if "\x00" in text:

@@ -86,7 +86,7 @@ class CimProvider(BaseProvider):  # type: ignore[misc]  # pygeoapi ships no type
     def get_fields(self) -> dict[str, dict[str, Any]]:
         """Return the attributes with their JSON types."""
         self._fields: dict[str, dict[str, Any]] = {
-            one.name: {"type": "string", "format": "date-time"} if one.type == "date-time" else {"type": one.type}
+            one.name: {"type": "string", "format": one.type} if one.type in ("date", "date-time") else {"type": one.type}
             for one in self._collection.queryables
         }
         return self._fields

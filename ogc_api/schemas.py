@@ -61,9 +61,10 @@ def attribute(one: Attribute, place: int, language: str) -> dict[str, Any]:
         Position among the attributes, from 1.
     """
     made: dict[str, Any] = {"title": _text(one.title, language)}
-    made["type"] = "string" if one.type == "date-time" else one.type
-    if one.type == "date-time":
-        made["format"] = "date-time"
+    dated = one.type in ("date", "date-time")
+    made["type"] = "string" if dated else one.type
+    if dated:
+        made["format"] = one.type
     if one.note:
         made["description"] = one.note
     if one.unit:

@@ -1,5 +1,8 @@
 """Beidou grid position code (GB/T 39409-2020), two-dimensional, levels 1 to 10, north-eastern hemisphere and its mirrors."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cim.errors import CodeError
 
 # Per level: divisor pair (columns, rows) inside the parent cell and how the pair is written.
@@ -56,3 +59,24 @@ def grid_code(lon_deg: float, lat_deg: float, *, level: int = 8) -> str:
         x, y = x - cell_x * width, y - cell_y * height
         code += f"{cell_x:X}{cell_y:X}" if written == "hex" else str(cell_y * 2 + cell_x)
     return code
+
+
+def grid_sort_keys(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return integers that order positions as their grid codes of level 8 do.
+
+    Parameters
+    ----------
+    lon_deg, lat_deg
+        Longitude and latitude [deg], CGCS2000, northern hemisphere, shape (n,).
+    """
+    unit = 3600 * 2048
+    key = ((lon_deg // 6).astype(np.int64) + 31) * 32 + (np.abs(lat_deg) // 4).astype(np.int64)
+    x = (np.abs(lon_deg) * unit + 1e-4).astype(np.int64) % (6 * unit)
+    y = (np.abs(lat_deg) * unit + 1e-4).astype(np.int64) % (4 * unit)
+    width, height = 6 * unit, 4 * unit
+    for columns, rows, written in _SPLITS[:7]:
+        width, height = width // columns, height // rows
+        cell_x, cell_y = np.minimum(x // width, columns - 1), np.minimum(y // height, rows - 1)
+        x, y = x - cell_x * width, y - cell_y * height
+        key = key * 256 + cell_x * 16 + cell_y if written == "hex" else key * 8 + cell_y * 2 + cell_x
+    return key

@@ -6,14 +6,14 @@ from functools import cache
 from typing import Any, Literal
 
 from geoalchemy2 import Geometry
-from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Float, Integer, Table, Text
+from sqlalchemy import Boolean, CheckConstraint, Column, Date, DateTime, Float, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cim.db import labels
 from cim.db.tables import bim, network, register
 from cim.profile import Names
 
-FieldType = Literal["string", "integer", "number", "boolean", "date-time", "object"]
+FieldType = Literal["string", "integer", "number", "boolean", "date", "date-time", "object"]
 
 _UNIT = re.compile(r"\[([^\]]+)\]")
 _ONE_OF = re.compile(r"^(\w+) IN \((.*)\)$")
@@ -23,6 +23,9 @@ _UCUM = {"byte": "By", "m/m": "1"}
 _INTERNAL = {"id", "geom", "kind", "county_code", "code_scheme", "dataset_id", "placement", "recorded_at", "change_set_id"} | {
     "source_key",
     "content_hash",
+    "norm_text",
+    "match_evidence",
+    "attribute_sources",
 }
 _CONTRACT_BUILDINGS = (
     "code", "name", "address", "division_code", "height_m", "ground_elevation_m", "storeys_above", "storeys_below", "use", "structure",
@@ -39,7 +42,7 @@ class Attribute:
     name
         Property name, equal to the column's.
     type
-        JSON type; ``date-time`` is a string of RFC 3339.
+        JSON type; ``date`` and ``date-time`` are strings of RFC 3339.
     unit
         UCUM symbol, None where the attribute has no unit.
     values
@@ -123,6 +126,7 @@ def _json_type(column: Column[Any]) -> FieldType:
         (Integer, "integer"),
         (Float, "number"),
         (DateTime, "date-time"),
+        (Date, "date"),
         (JSONB, "object"),
         (Text, "string"),
     )

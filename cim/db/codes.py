@@ -6,8 +6,9 @@ sorted order, so concurrent loads wait for each other instead of deadlocking; a 
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 
-from cim.codes.building import building_code
+from cim.codes.building import building_codes
 from cim.db.engine import Connection
 from cim.errors import CodeError
 
@@ -47,15 +48,14 @@ def reserve_sequences(connection: Connection, scheme: str, areas: Sequence[str],
            RETURNING area, last_sequence""",
         {"scheme": scheme, "year": year, "areas": order, "counts": [wanted[area] for area in order]},
     ).fetchall()
-    following = {area: last - wanted[area] + 1 for area, last in rows}
-    issued: list[int] = []
-    for area in areas:
-        number = following[area]
-        if number > _MAX_SEQUENCE:
-            raise CodeError(f"area {area}, year {year}: sequence {number} exceeds {_MAX_SEQUENCE}", hint="assign a finer division")
-        issued.append(number)
-        following[area] = number + 1
-    return issued
+    last_issued: dict[str, int] = {area: last for area, last in rows}
+    over = [area for area in order if last_issued[area] > _MAX_SEQUENCE]
+    if over:
+        raise CodeError(
+            f"area {over[0]}, year {year}: sequence {last_issued[over[0]]} exceeds {_MAX_SEQUENCE}", hint="assign a finer division"
+        )
+    following = {area: count(last_issued[area] - wanted[area] + 1) for area in order}
+    return [next(following[area]) for area in areas]
 
 
 def issue_building_codes(connection: Connection, areas: Sequence[str], year: int, *, origin: str = "01") -> list[str]:
@@ -78,4 +78,4 @@ def issue_building_codes(connection: Connection, areas: Sequence[str], year: int
         A sequence is exhausted.
     """
     numbers = reserve_sequences(connection, "CIM-BC27-v1", areas, year)
-    return [building_code(area, year, number, origin=origin) for area, number in zip(areas, numbers, strict=True)]
+    return building_codes(areas, year, numbers, origin=origin)

@@ -41,17 +41,24 @@ class DivisionAreas:
     codes: NDArray[Any]
     areas: NDArray[Any]
 
+    def index_at(self, points: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the position of the division that covers each point, -1 where there is none; the lowest code wins on a border.
+
+        Parameters
+        ----------
+        points
+            Points, EPSG:4490 lon/lat [deg], shape (n,).
+        """
+        found = np.full(len(points), len(self.areas), dtype=np.int64)
+        if len(self.areas) and len(points):
+            # The divisions are few and have many vertices: as input geometries they are prepared once each.
+            area, which = shapely.STRtree(points).query(self.areas, predicate="covers")
+            np.minimum.at(found, which, area)
+        return np.where(found == len(self.areas), -1, found)
+
     def codes_at(self, points: NDArray[Any]) -> list[str | None]:
         """Return the code of the division that covers each point, None where there is none; the lowest code wins on a border."""
-        found: list[str | None] = [None] * len(points)
-        if len(self.areas) == 0 or len(points) == 0:
-            return found
-        which, area = shapely.STRtree(self.areas).query(points, predicate="covered_by")
-        for point, hit in sorted(zip(which.tolist(), area.tolist(), strict=True)):
-            code = str(self.codes[hit])
-            if found[point] is None or code < str(found[point]):
-                found[point] = code
-        return found
+        return [None if i < 0 else str(self.codes[i]) for i in self.index_at(points)]
 
 
 def load_divisions(connection: Connection, rows: Sequence[Sequence[Any]], change_set: UUID) -> tuple[int, int]:

@@ -19,7 +19,9 @@ from cim.db.read_pool import ReadPool
 from cim.errors import NotFoundError
 
 WGS84_SRID = 4326
-_CASTS = {"string": "text", "integer": "bigint", "number": "double precision", "boolean": "boolean", "date-time": "timestamptz"}
+_CASTS = {
+    "string": "text", "integer": "bigint", "number": "double precision", "boolean": "boolean", "date": "date", "date-time": "timestamptz",
+}  # fmt: skip
 _COUNTS_KEPT = 2048
 
 SortKey = tuple[Attribute, bool]

@@ -42,6 +42,8 @@ FIELDS: dict[str, tuple[str, str]] = {
     "is_synthetic": ("Generated data", "合成数据"), "building_code": ("Building code", "建筑编码"), "staircase": ("Staircase", "单元号"),
     "floor": ("Floor", "所在楼层"), "room": ("Room", "房号"), "full_text": ("Full address", "地址全称"), "road": ("Road", "道路"),
     "house_number": ("House number", "门牌号"), "match_method": ("Match method", "匹配方式"), "distance_m": ("Distance to building", "到建筑距离"),
+    "effective_from": ("In force from", "启用日期"), "effective_to": ("Withdrawn on", "停用日期"), "successor_code": ("Successor", "接替编码"),
+    "components": ("Address components", "地址要素"), "match_score": ("Match score", "匹配得分"),
     "attributes": ("Further attributes", "其他属性"), "survey_no": ("Survey point number", "物探点号"), "feature": ("Point feature", "特征"),
     "appendage": ("Equipment", "附属物"), "type_code": ("Type code", "管线类型代码"), "elevation_m": ("Elevation", "高程"),
     "depth_m": ("Depth", "埋深"), "owner": ("Owner", "权属单位"), "start_node": ("Start node", "起点编码"), "end_node": ("End node", "终点编码"),

@@ -1,122 +1,241 @@
-"""Footprints of census records: repair, place, area, division."""
+"""Footprints of a batch: repair, place, area, division; all rows at once."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import shapely
+from numpy.typing import NDArray
 
-from cim.crs import STORE_SRID, transform_xy
+from cim.codes.beidou import grid_sort_keys
+from cim.crs import transform_xy
 from cim.db.divisions import DivisionAreas
-from ingest.census.mapping import BuildingRecord, check_area
-from ingest.rejects import RejectLog
-from ingest.source import VectorTable
+from ingest.census.datum import to_cgcs2000
+from ingest.census.mapping import Batch
 
 CHINA = (73.0, 3.0, 136.0, 54.0)
 _MARGIN_DEG = 0.01
 _MIN_AREA_M2 = 1.0
+_SLIVER_M = 0.25
+_GAP_M = 50.0
+_POLYGON, _MULTIPOLYGON = 3, 6
+Floats = NDArray[np.float64]
 
 
-def _polygon(geom: Any) -> tuple[Any, str]:  # noqa: ANN401 - shapely geometry
-    """Return a valid MultiPolygon and an empty fault, or None and the fault."""
-    if geom is None or shapely.is_empty(geom):
-        return None, "the geometry is empty"
-    if geom.geom_type not in ("Polygon", "MultiPolygon"):
-        return None, f"found {geom.geom_type}, expected a polygon"
-    geom = shapely.force_2d(geom)
-    if not np.isfinite(shapely.get_coordinates(geom)).all():
-        return None, "a coordinate is not a number"
-    if not shapely.is_valid(geom):
-        reason = shapely.is_valid_reason(geom)
-        geom = shapely.make_valid(geom, method="structure", keep_collapsed=False)
-        if geom.is_empty or geom.geom_type not in ("Polygon", "MultiPolygon"):
-            return None, f"cannot be repaired to a polygon: {reason}"
-    if shapely.area(geom) <= 0:
-        return None, "the outline has no area"
-    return (geom if geom.geom_type == "MultiPolygon" else shapely.multipolygons([geom])), ""
-
-
-def place_records(
-    buildings: list[BuildingRecord],
-    table: VectorTable,
-    place: str,
-    extent: tuple[float, float, float, float] | None,
-    projected_crs: str,
-    log: RejectLog,
-) -> list[BuildingRecord]:
-    """Give every record its footprint in EPSG:4490 and its area [m2]; refused ones go to the log.
+@dataclass(frozen=True)
+class PlaceContext:
+    """What placing needs to know; can be sent to another process.
 
     Parameters
     ----------
-    buildings
-        Mapped records.
-    table
-        The layer they came from.
-    place
-        Name of the source for rejects.
+    crs
+        CRS of the source.
+    projected_crs
+        The city's projected CRS, for areas and distances [m].
     extent
         West, south, east, north of the divisions [deg]; None = anywhere in China.
-    projected_crs
-        CRS for areas.
-    log
-        Rejects and warnings.
+    areas
+        Villages and communities with a boundary.
+    known
+        Codes of all villages and communities.
+    datum
+        cgcs2000, gcj02 or bd09: what the coordinates are in.
     """
-    box = (extent[0] - _MARGIN_DEG, extent[1] - _MARGIN_DEG, extent[2] + _MARGIN_DEG, extent[3] + _MARGIN_DEG) if extent else CHINA
-    kept = []
-    for building in buildings:
-        geom, fault = _polygon(table.geometry[building.row])
-        if not fault and not shapely.is_valid(table.geometry[building.row]):
-            building.warnings.append("G01")
-        rule, fault_zh = "G01", "几何无效或为空"
-        if not fault:
-            geom = shapely.transform(geom, lambda xy: np.column_stack(transform_xy(table.crs, "EPSG:4490", xy[:, 0], xy[:, 1])))
-            west, south, east, north = shapely.bounds(geom)
-            if not (np.isfinite(west) and west <= box[2] and east >= box[0] and south <= box[3] and north >= box[1]):
-                rule, fault_zh = "G02", "坐标不在本市范围内"
-                swapped = west <= box[3] and east >= box[1] and south <= box[2] and north >= box[0]
-                fault = f"lies at {west:.4f} {south:.4f}, expected {box[0]:.2f} to {box[2]:.2f} E, {box[1]:.2f} to {box[3]:.2f} N"
-                fault += "; longitude and latitude look swapped" if swapped else ""
-        if fault:
-            record = {name: values[building.row] for name, values in table.columns.items()}
-            log.refuse(f"{place}, row {building.row + 1}", rule, fault, fault_zh, record)
-            continue
-        planar = shapely.transform(geom, lambda xy: np.column_stack(transform_xy("EPSG:4490", projected_crs, xy[:, 0], xy[:, 1])))
-        if shapely.area(planar) < _MIN_AREA_M2:
-            record = {name: values[building.row] for name, values in table.columns.items()}
-            message = f"the outline covers {shapely.area(planar):.3f} m2, expected at least {_MIN_AREA_M2:g} m2"
-            log.refuse(f"{place}, row {building.row + 1}", "G01", message, "轮廓面积过小", record)
-            continue
-        building.geom, building.footprint_area_m2 = geom, float(shapely.area(planar))
-        check_area(building)
-        for rule in building.warnings:
-            log.note(rule)
-        kept.append(building)
-    return kept
+
+    crs: str
+    projected_crs: str
+    extent: tuple[float, float, float, float] | None
+    areas: DivisionAreas
+    known: frozenset[str]
+    datum: str = "cgcs2000"
 
 
-def assign_divisions(
-    buildings: list[BuildingRecord], table: VectorTable, place: str, areas: DivisionAreas, known: set[str], log: RejectLog
-) -> tuple[list[BuildingRecord], list[str]]:
-    """Return the records that have a village or community, and its 12-digit code: by place first, else as declared (G07)."""
-    if not buildings:
-        return [], []
-    points = shapely.point_on_surface(np.array([building.geom for building in buildings], dtype=object))
-    kept, codes = [], []
-    for building, code in zip(buildings, areas.codes_at(points), strict=True):
-        declared = building.declared_division
-        if code is None:
-            code = declared if declared in known else None
-        elif declared is not None and declared != code:
-            log.note("G07")
-        if code is None:
-            record = {name: values[building.row] for name, values in table.columns.items()}
-            message = f"no division contains it and the declared one ({declared}) is unknown"
-            log.refuse(f"{place}, row {building.row + 1}", "G07", message, "找不到所在的村(居)委会", record)
-            continue
-        kept.append(building)
-        codes.append(code)
-    return kept, codes
+@dataclass
+class Placed:
+    """Where the rows of a batch are.
+
+    Parameters
+    ----------
+    geometry
+        MultiPolygons, EPSG:4490 lon/lat [deg], shape (n,); None where refused.
+    area_m2
+        Footprint area [m2], shape (n,).
+    division
+        Village or community, shape (n,), empty text where refused.
+    grid
+        Order inside a division, see `cim.codes.beidou.grid_sort_keys`, shape (n,).
+    box
+        West, south, east, north [deg], shape (n, 4).
+    repaired
+        Rows whose outline was repaired, and by how much its area changed [m2].
+    """
+
+    geometry: NDArray[Any]
+    area_m2: Floats
+    division: NDArray[Any]
+    grid: NDArray[np.int64]
+    box: Floats
+    repaired: dict[int, float] = field(default_factory=dict)
 
 
-def to_hex(geom: Any) -> str:  # noqa: ANN401 - shapely geometry
-    """Return hexadecimal EWKB in the store CRS."""
-    return str(shapely.to_wkb(shapely.set_srid(geom, STORE_SRID), hex=True, include_srid=True))
+def place_batch(batch: Batch, wkb: pa.Array, context: PlaceContext) -> Placed:
+    """Give every accepted row its footprint, area and division; refused ones are noted in the batch.
+
+    Parameters
+    ----------
+    batch
+        As mapped and checked.
+    wkb
+        Well-known binary in the source CRS, x/y order, shape (n,).
+    context
+        Where the city is.
+    """
+    source = np.asarray(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False), on_invalid="ignore"), dtype=object)
+    geometry, repaired = _polygons(batch, source)
+    at = np.flatnonzero(batch.ok)
+    planar = geometry.copy()
+    geometry[at] = to_cgcs2000(transformed(geometry[at], context.crs, "EPSG:4490"), context.datum)
+    box = np.full((batch.n, 4), np.nan)
+    box[at] = shapely.bounds(geometry[at])
+    _check_extent(batch, box, context.extent)
+    at = np.flatnonzero(batch.ok)
+    if context.crs != context.projected_crs or context.datum != "cgcs2000":
+        planar[at] = transformed(geometry[at], "EPSG:4490", context.projected_crs)
+    area = np.full(batch.n, np.nan)
+    area[at] = shapely.area(planar[at])
+    batch.refuse(
+        area < _MIN_AREA_M2,
+        "G01",
+        lambda row: f"the outline covers {area[row]:.3f} m2, expected at least {_MIN_AREA_M2:g} m2",
+        lambda row: f"轮廓面积 {area[row]:.3f} 平方米,过小",
+    )
+    _check_shape(batch, planar, area, repaired)
+    division, grid = _locate(batch, geometry, context)
+    return Placed(geometry, area, division, grid, box, {row: change for row, change in repaired.items() if batch.ok[row]})
+
+
+def _polygons(batch: Batch, source: NDArray[Any]) -> tuple[NDArray[Any], dict[int, float]]:
+    """Return valid MultiPolygons in the source CRS and the rows that were repaired with the change of their area."""
+    kind = shapely.get_type_id(source)
+    empty = (kind < 0) | shapely.is_empty(source)
+    batch.refuse(empty, "G01", lambda _: "the geometry is empty", lambda _: "几何为空")
+    surface = np.isin(kind, (_POLYGON, _MULTIPOLYGON))
+    batch.refuse(
+        ~surface,
+        "G01",
+        lambda row: f"found {source[row].geom_type}, expected a polygon",
+        lambda row: f"几何类型为 {source[row].geom_type},应为面",
+    )
+    geometry = np.full(batch.n, None, dtype=object)
+    at = np.flatnonzero(batch.ok)
+    geometry[at] = shapely.force_2d(source[at]) if shapely.has_z(source[at]).any() else source[at]
+    xy, owner = shapely.get_coordinates(geometry[at], return_index=True)
+    broken = np.zeros(batch.n, np.bool_)
+    broken[at[owner[~np.isfinite(xy).all(axis=1)]]] = True
+    batch.refuse(broken, "G01", lambda _: "a coordinate is not a number", lambda _: "坐标不是有效数字")
+    at = np.flatnonzero(batch.ok)
+    invalid = at[~shapely.is_valid(geometry[at])]
+    reasons = dict(zip(invalid.tolist(), shapely.is_valid_reason(geometry[invalid]), strict=True))
+    before = shapely.area(geometry[invalid])
+    geometry[invalid] = shapely.make_valid(geometry[invalid], method="structure", keep_collapsed=False)
+    after = shapely.area(geometry[invalid])
+    lost = np.zeros(batch.n, np.bool_)
+    lost[invalid] = shapely.is_empty(geometry[invalid]) | ~np.isin(shapely.get_type_id(geometry[invalid]), (_POLYGON, _MULTIPOLYGON))
+    batch.refuse(
+        lost, "G01", lambda row: f"cannot be repaired to a polygon: {reasons[row]}", lambda row: f"几何无法修复为面: {reasons[row]}"
+    )
+    flat = np.zeros(batch.n, np.bool_)
+    flat[at] = shapely.area(geometry[at]) <= 0
+    batch.refuse(flat, "G01", lambda _: "the outline has no area", lambda _: "轮廓无面积")
+    single = np.flatnonzero(batch.ok & (shapely.get_type_id(geometry) == _POLYGON))
+    if len(single):
+        geometry[single] = shapely.multipolygons(geometry[single], indices=np.arange(len(single)))
+    changes = {int(row): float(b - a) for row, a, b in zip(invalid, before, after, strict=True)}
+    return geometry, changes
+
+
+def transformed(geometry: NDArray[Any], source: str, target: str) -> NDArray[Any]:
+    """Return geometries in another CRS, x/y order, shape (n,)."""
+    if source == target or len(geometry) == 0:
+        return geometry
+    return np.asarray(shapely.transform(geometry, lambda xy: np.column_stack(transform_xy(source, target, xy[:, 0], xy[:, 1]))))
+
+
+def _check_extent(batch: Batch, box: Floats, extent: tuple[float, float, float, float] | None) -> None:
+    city = CHINA if extent is None else (
+        extent[0] - _MARGIN_DEG, extent[1] - _MARGIN_DEG, extent[2] + _MARGIN_DEG, extent[3] + _MARGIN_DEG
+    )  # fmt: skip
+    west, south, east, north = box.T
+    with np.errstate(invalid="ignore"):
+        inside = np.isfinite(west) & (west <= city[2]) & (east >= city[0]) & (south <= city[3]) & (north >= city[1])
+        swapped = (west <= city[3]) & (east >= city[1]) & (south <= city[2]) & (north >= city[0])
+
+    def message(row: int) -> str:
+        text = f"lies at {west[row]:.4f} {south[row]:.4f}, expected {city[0]:.2f} to {city[2]:.2f} E, {city[1]:.2f} to {city[3]:.2f} N"
+        return text + ("; longitude and latitude look swapped" if swapped[row] else "")
+
+    batch.refuse(~inside, "G02", message, lambda row: "坐标不在本市范围内" + (",经纬度可能颠倒" if swapped[row] else ""))
+
+
+def _check_shape(batch: Batch, planar: NDArray[Any], area: Floats, repaired: dict[int, float]) -> None:
+    """Warn about unusual footprints: size, slivers, far parts, floor area."""
+    at = np.flatnonzero(batch.ok)
+    length = np.full(batch.n, np.nan)
+    length[at] = shapely.length(planar[at])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        batch.warn((area < 4) | (area > 50_000) | (2 * area / length < _SLIVER_M), "G03")
+        above, below = batch.numbers("storeys_above"), batch.numbers("storeys_below")
+        storeys = np.nan_to_num(above) + np.nan_to_num(below)
+        floor = batch.numbers("floor_area_m2")
+        low, high = 0.4 * area * np.where(np.nan_to_num(above) > 0, above, 1), 1.3 * area * storeys
+        batch.warn((floor > 0) & (storeys > 0) & ((floor < low) | (floor > high)), "A06")
+    fixed = np.zeros(batch.n, np.bool_)
+    fixed[[row for row in repaired if batch.ok[row]]] = True
+    batch.warn(fixed, "G01")
+    far = np.zeros(batch.n, np.bool_)
+    for row in np.flatnonzero(batch.ok & (shapely.get_num_geometries(planar) > 1)):
+        far[row] = _has_gap(shapely.get_parts(planar[row]))
+    batch.warn(far, "G06")
+
+
+def _has_gap(parts: NDArray[Any]) -> bool:
+    """Tell whether the parts fall into groups more than 50 m apart."""
+    together, rest = parts[:1], parts[1:]
+    while len(rest):
+        near = shapely.dwithin(rest[:, None], together[None, :], _GAP_M).any(axis=1)
+        if not near.any():
+            return True
+        together, rest = np.concatenate([together, rest[near]]), rest[~near]
+    return False
+
+
+def _locate(batch: Batch, geometry: NDArray[Any], context: PlaceContext) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Assign villages: by a point inside first, else as declared (G07)."""
+    at = np.flatnonzero(batch.ok)
+    points = shapely.point_on_surface(geometry[at])
+    lon, lat = shapely.get_x(points), shapely.get_y(points)
+    grid = np.zeros(batch.n, np.int64)
+    grid[at] = grid_sort_keys(lon, lat)
+    division = np.full(batch.n, "", dtype=object)
+    index = context.areas.index_at(points)
+    hit = index >= 0
+    division[at[hit]] = context.areas.codes[index[hit]]
+    declared = batch.text["division_code"].to_numpy(zero_copy_only=False) if "division_code" in batch.text else np.full(batch.n, None)
+    for row in at[~hit]:
+        if declared[row] in context.known:
+            division[row] = declared[row]
+    given = np.array([value is not None for value in declared], np.bool_)
+    batch.warn(batch.ok & given & (division != "") & (division != declared), "G07")
+    batch.refuse(
+        batch.ok & (division == ""),
+        "G07",
+        lambda row: f"no division contains it and the declared one ({declared[row]}) is unknown",
+        lambda row: f"找不到所在的村(居)委会(申报为 {declared[row]})",
+    )
+    return division, grid
+
+
+def to_wkb(geometry: NDArray[Any]) -> pa.Array:
+    """Return well-known binary, shape (n,); the store's typed column gives it its SRID."""
+    return pa.array(shapely.to_wkb(geometry), pa.binary())

@@ -1,46 +1,82 @@
 """``cim ingest census``: a survey layer into the register, with codes."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import numpy as np
+import pyarrow as pa
 import shapely
-from psycopg.types.json import Jsonb
+from numpy.typing import NDArray
 
-from cim.clock import utc_now
-from cim.codes.beidou import grid_code
 from cim.db import buildings as register
-from cim.db import divisions, profiles
-from cim.db.codes import issue_building_codes
+from cim.db import divisions, profiles, reference
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
+from cim.errors import GeometryError
+from cim.personal import cipher_from
 from cim.settings import Settings
 from ingest import pipeline
-from ingest.census.geometry import assign_divisions, place_records, to_hex
-from ingest.census.mapping import BuildingRecord, map_records, natural_keys
-from ingest.census.profile import CensusProfile, read_census_profile, require_fields
+from ingest.census.columns import text_of
+from ingest.census.datum import Reference, suspect_shift
+from ingest.census.executor import Executor, executor_for
+from ingest.census.geometry import PlaceContext, transformed
+from ingest.census.prepare import KEY, ROW, Context, prepare
+from ingest.census.profile import find_profile, read_census_profile, require_fields
+from ingest.census.resolve import Resolution, find_overlaps, later_of_groups, match_new
+from ingest.census.run import CensusRun
+from ingest.census.scan import Scan, positions_in, repeated_keys
+from ingest.census.write import SCHEME, Written, write
+from ingest.layer import GEOMETRY, SurveyLayer, open_layer
 from ingest.rejects import RejectLog
-from ingest.source import VectorTable, read_vector, require_file, sha256_of
-from ingest.terrain.sample import ground_from, stored_rasters
+from ingest.report import RejectedFeatures, write_report
+from ingest.source import sha256_of
+from ingest.spool import Spool, SpoolFolder
+from ingest.terrain.sample import stored_rasters
 
-SCHEME = "census_fwbh"
+__all__ = ["SCHEME", "CensusOptions", "ingest_census"]
+_SAMPLE = 2_000
+
+
+@dataclass(frozen=True)
+class CensusOptions:
+    """What the operator says about a survey.
+
+    Parameters
+    ----------
+    crs, encoding, layer
+        Where the file does not say.
+    geometry, join
+        Outlines of an attribute table, and the fields that belong together.
+    datum
+        cgcs2000, gcj02 or bd09; None = look for a shift and refuse a suspicious layer.
+    name
+        Dataset name, default: stem of the file.
+    synthetic, licence, provider
+        Noted with the dataset.
+    scheduler
+        Address of a Dask scheduler that shares the work, None = this machine.
+    """
+
+    crs: str | None = None
+    encoding: str | None = None
+    layer: str | None = None
+    geometry: Path | None = None
+    join: str | None = None
+    datum: str | None = None
+    name: str | None = None
+    synthetic: bool = False
+    licence: str | None = None
+    provider: str | None = None
+    scheduler: str | None = None
 
 
 def ingest_census(
-    settings: Settings,
-    path: Path,
-    profile_path: Path,
-    *,
-    crs: str | None = None,
-    encoding: str | None = None,
-    name: str | None = None,
-    synthetic: bool = False,
-    licence: str | None = None,
-    provider: str | None = None,
-    dry_run: bool = False,
-) -> pipeline.Outcome:
+    settings: Settings, path: Path, profile_path: Path | str, options: CensusOptions = CensusOptions(), *, dry_run: bool = False,
+    report: Path | None = None,
+) -> pipeline.Outcome:  # fmt: skip
     """Load a building survey.
 
     Parameters
@@ -48,108 +84,196 @@ def ingest_census(
     settings
         Names the store.
     path, profile_path
-        The layer and its mapping profile.
-    crs, encoding
-        Where the file does not say.
-    name
-        Dataset name, default: stem of the file.
-    synthetic, licence, provider
-        Noted with the dataset.
+        The layer (or table) and its mapping profile, a file or the name of a shipped one.
+    options
+        What the file does not say.
     dry_run
         Check everything, write nothing.
+    report
+        Folder for the report (HTML, JSON) and the refused records (GeoPackage).
 
     Raises
     ------
     SourceError
         File or profile cannot be used; nothing is written.
     """
-    require_file(path)
-    profile = read_census_profile(profile_path)
-    sha256 = sha256_of(path, profile_path, given=(crs, encoding))
-    dataset = name or path.stem
-    early = DatasetInfo("census", dataset, path.name, sha256, is_synthetic=synthetic, licence=licence, provider=provider)
-    earlier = pipeline.already_loaded(settings, early)
-    if earlier is not None:
-        return earlier
-    table = read_vector(path, crs=crs or (None if profile.crs == "from-file" else profile.crs), encoding=encoding)
-    require_fields(profile, path, list(table.columns))
-    # Dropped before anything looks at the records: personal data reach neither the register nor the reject rows.
-    public = {field: values for field, values in table.columns.items() if field not in profile.drop_personal}
-    table = replace(table, columns=public)
-    info = DatasetInfo("census", dataset, path.name, sha256, table.crs[:60], table.encoding, licence, provider, synthetic)
-
-    def load(connection: Connection, _: UUID, change_set: UUID, log: RejectLog) -> tuple[Counts, dict[str, Any]]:
-        return _load(connection, table, profile, info, stored_rasters(connection, settings), change_set, log)
-
-    return pipeline.run(settings, info, load, reason=f"census from {info.source}", dry_run=dry_run)
-
-
-def _load(
-    connection: Connection,
-    table: VectorTable,
-    profile: CensusProfile,
-    info: DatasetInfo,
-    rasters: list[Path],
-    change_set: UUID,
-    log: RejectLog,
-) -> tuple[Counts, dict[str, Any]]:
-    city = profiles.fetch_profile(connection)
-    mapped = map_records(table.columns, len(table), table.layer, profile, log)
-    owned = _refuse_owned(connection, mapped, table, info, log)
-    placed = place_records(owned, table, table.layer, divisions.fetch_extent(connection), city.projected_crs, log)
-    known_divisions = divisions.fetch_codes(connection, 5)
-    records, areas = assign_divisions(placed, table, table.layer, divisions.fetch_areas(connection, 5), known_divisions, log)
-    known = register.fetch_known(connection, info.name, [record.key for record in records])
-    hexes = [to_hex(record.geom) for record in records]
-    hashes = [record.content_hash(geom) for record, geom in zip(records, hexes, strict=True)]
-    touched = [i for i, record in enumerate(records) if record.key not in known or known[record.key].content_hash != hashes[i]]
-    new = [i for i in touched if records[i].key not in known]
-    codes = _issue(connection, records, areas, new)
-    ground = dict(zip(touched, ground_from(rasters, [records[i].geom for i in touched]), strict=True))
-    rows = []
-    for i in touched:
-        before = known.get(records[i].key)
-        code = codes[i] if before is None else before.code
-        # Where no raster covers the building, the ground it was given once stays.
-        level = before.ground_elevation_m if ground[i] is None and before is not None else ground[i]
-        rows.append(_row(records[i], code, areas[i], level, hexes[i], hashes[i], info.name))
-    register.load_buildings(connection, rows, change_set)
-    register.save_external_codes(connection, SCHEME, [(code, records[i].key.rpartition("/")[2]) for i, code in codes.items()])
-    counts = Counts(len(table), len(touched), len(records) - len(touched), len(log.rejects))
-    in_source = [key for key in natural_keys(table.columns, len(table), profile) if key is not None]
-    missing = register.count_missing(connection, info.name, in_source)
-    return counts, {"new": len(new), "changed": len(touched) - len(new), "missing_from_source": missing, "profile": profile.profile}
-
-
-def _refuse_owned(
-    connection: Connection, records: list[BuildingRecord], table: VectorTable, info: DatasetInfo, log: RejectLog
-) -> list[BuildingRecord]:
-    """Refuse records whose natural key stands in another dataset (A03): it would be overwritten, or coded twice."""
-    owners = register.fetch_owners(connection, info.name, [record.key for record in records])
-    for record in records:
-        if record.key in owners:
-            owner = owners[record.key]
-            message = f"natural key {record.key} belongs to dataset {owner!r}; a new version of it is loaded with --name {owner}"
-            found = {name: values[record.row] for name, values in table.columns.items()}
-            log.refuse(f"{table.layer}, row {record.row + 1}", "A03", message, f"自然键 {record.key} 已属于数据集 {owner}", found)
-    return [record for record in records if record.key not in owners]
-
-
-def _issue(connection: Connection, records: list[BuildingRecord], areas: list[str], new: list[int]) -> dict[int, str]:
-    """Issue codes in the deterministic order division, grid cell, natural key."""
-    if not new:
-        return {}
-    points = shapely.point_on_surface(np.array([records[i].geom for i in new], dtype=object))
-    grid = {i: grid_code(float(shapely.get_x(p)), float(shapely.get_y(p))) for i, p in zip(new, points, strict=True)}
-    order = sorted(new, key=lambda i: (areas[i], grid[i], records[i].key))
-    return dict(zip(order, issue_building_codes(connection, [areas[i] for i in order], utc_now().year), strict=True))
-
-
-def _row(record: BuildingRecord, code: str, area: str, ground: float | None, geom: str, digest: str, dataset: str) -> tuple[Any, ...]:
-    v = record.values
-    return (
-        code, "CIM-BC27-v1", code[:6], area, v.get("name"), v.get("address"), v.get("height_m"), v.get("height_source"), ground,
-        v.get("storeys_above"), v.get("storeys_below"), v.get("use"), v.get("structure"), v.get("year_built"),
-        record.footprint_area_m2, v.get("floor_area_m2"), v.get("safety_grade"), v["status"], geom, Jsonb(record.attributes), dataset,
-        record.key, digest,
+    profile_file = find_profile(str(profile_path))
+    profile = read_census_profile(profile_file)
+    layer = open_layer(
+        path, crs=options.crs or (None if profile.crs == "from-file" else profile.crs), encoding=options.encoding,
+        layer=options.layer, geometry=options.geometry, join=options.join,
     )  # fmt: skip
+    require_fields(profile, path, layer.fields)
+    parts = [path, profile_file, *([options.geometry] if options.geometry else [])]
+    sha256 = sha256_of(*parts, given=(options.crs, options.encoding, options.layer, options.join, options.datum))
+    info = DatasetInfo(
+        "census", options.name or path.stem, path.name, sha256, layer.crs[:60], layer.encoding, options.licence, options.provider,
+        options.synthetic,
+    )  # fmt: skip
+    if report is None:
+        earlier = pipeline.already_loaded(settings, info)
+        if earlier is not None:
+            return earlier
+    cipher = cipher_from(settings) if profile.keep_encrypted else None
+    log, kept = RejectLog(), []
+    with SpoolFolder(settings.data_dir) as folder, executor_for(options.scheduler) as executor, pipeline.stages() as stages:
+
+        def load(connection: Connection, dataset_id: UUID, change_set: UUID, log: RejectLog) -> tuple[Counts, dict[str, Any]]:
+            raw = folder.spool(compressed=True)
+            kept.append(raw)
+            run = CensusRun(connection, layer, profile, info, dataset_id, change_set, log, raw, stages)
+            seed = f"{profile.model_dump_json()}|{options.datum}"
+            scan = Scan(layer, profile, seed, raw, register.fetch_known(connection, info.name), cipher)
+            context = _context(run, settings, options.datum or "cgcs2000")
+            return _load(run, scan, context, executor, folder, look_for_shift=options.datum is None), run.report
+
+        outcome = pipeline.run(settings, info, load, reason=f"census from {info.source}", dry_run=dry_run, log=log)
+        if report is not None:
+            write_report(report, outcome, log.rejects, _refused_features(log, kept[0], layer), language=settings.language)
+    return outcome
+
+
+def _refused_features(log: RejectLog, raw: Spool, layer: SurveyLayer) -> RejectedFeatures | None:
+    """Return the refused records as read, so that they can be mended and loaded again."""
+    at = [i for i, row in enumerate(log.rows) if row is not None]
+    if not at:
+        return None
+    part = raw.take([log.rows[i] or 0 for i in at]).combine_chunks()
+    rejects = [log.rejects[i] for i in at]
+    return RejectedFeatures(
+        columns=part.select([name for name in part.column_names if not name.startswith("__")]),
+        wkb=part.column(GEOMETRY).combine_chunks(), crs=layer.crs, geometry_type=layer.geometry_type,
+        rules=[r.rule for r in rejects], messages=[r.message for r in rejects], messages_zh=[r.message_zh for r in rejects],
+        places=[r.place for r in rejects],
+    )  # fmt: skip
+
+
+def _context(run: CensusRun, settings: Settings, datum: str) -> Context:
+    city = profiles.fetch_profile(run.connection)
+    place = PlaceContext(
+        run.layer.crs, city.projected_crs, divisions.fetch_extent(run.connection), divisions.fetch_areas(run.connection, 5),
+        frozenset(divisions.fetch_codes(run.connection, 5)), datum,
+    )  # fmt: skip
+    return Context(run.profile, place, tuple(stored_rasters(run.connection, settings)))
+
+
+def _refuse_shifted(run: CensusRun, batch: pa.RecordBatch, place: PlaceContext) -> None:
+    """Refuse a layer that fits the city clearly better after GCJ-02 or BD-09 is taken back (G05)."""
+    rows = np.unique(np.linspace(0, batch.num_rows - 1, min(batch.num_rows, _SAMPLE)).astype(np.int64))
+    part = batch.take(pa.array(rows))
+    shapes = np.asarray(shapely.from_wkb(part.column(GEOMETRY).to_numpy(zero_copy_only=False), on_invalid="ignore"), dtype=object)
+    usable = np.isin(shapely.get_type_id(shapes), (3, 6)) & ~shapely.is_empty(shapes) & shapely.is_valid(shapes)
+    mapping = run.profile.fields.get("division_code")
+    declared: list[str | None] = [None] * len(rows)
+    if mapping is not None and mapping.source in run.layer.fields:
+        declared = text_of(part.column(mapping.source)).to_pylist()
+    shapes = transformed(shapely.force_2d(shapes[usable]), place.crs, "EPSG:4490")
+    roads, buildings = reference.fetch_reference(run.connection, run.info.name)
+    given = [code for code, use in zip(declared, usable, strict=True) if use]
+    found = suspect_shift(shapes, given, Reference(place.areas, roads, buildings))
+    if found is not None:
+        raise GeometryError(
+            run.layer.path, f"the outlines look shifted as {found.datum.upper().replace('0', '-0')} does ({found.evidence})",
+            where=f"{run.layer.layer}, rule G05",
+            hint=f"--datum {found.datum} takes the shift back, --datum cgcs2000 loads the layer as it is",
+        )  # fmt: skip
+
+
+def _load(run: CensusRun, scan: Scan, context: Context, executor: Executor, folder: SpoolFolder, *, look_for_shift: bool) -> Counts:
+    connection = run.connection
+    owners = register.fetch_owners(connection, run.info.name)
+    read, checked = run.stages.stage("read", "读取"), run.stages.stage("check", "检查")
+    faults: list[tuple[int, str, str, str]] = []
+
+    def wanted() -> Iterator[pa.RecordBatch]:
+        first = True
+        for batch, mask in scan.batches():
+            if first and look_for_shift:
+                _refuse_shifted(run, batch, context.place)
+            first = False
+            faults.extend(_owned(batch, mask, scan.last_position, owners))
+            read(batch.num_rows)
+            if mask.any():
+                yield batch if mask.all() else batch.filter(pa.array(mask))
+
+    spool = folder.spool()
+    repaired = 0
+    for done in executor.map(prepare, wanted(), context):
+        spool.append(done.rows)
+        faults.extend(done.faults)
+        run.log.warnings.update(done.warnings)
+        repaired += done.repaired
+        checked(done.rows.num_rows + len(done.faults))
+    if repaired:
+        run.report["repaired_outlines"] = repaired
+    run.refuse(faults)
+    return _resolve(run, scan, spool.table())
+
+
+def _owned(
+    batch: pa.RecordBatch, mask: NDArray[np.bool_], position: NDArray[np.int64], owners: pa.Table
+) -> list[tuple[int, str, str, str]]:
+    """Take the rows out of the mask whose natural key belongs to another dataset (A03), and say so."""
+    if owners.num_rows == 0:
+        return []
+    keys, numbers, out = batch.column(KEY), batch.column(ROW), []
+    owned = positions_in(keys, owners.column("key").combine_chunks())
+    for row in np.flatnonzero(mask & (position < 0) & (owned >= 0)):
+        key, owner = keys[int(row)].as_py(), owners.column("dataset")[int(owned[row])].as_py()
+        message = f"natural key {key} belongs to dataset {owner!r}; a new version of it is loaded with --name {owner}"
+        out.append((numbers[int(row)].as_py(), "A03", message, f"自然键 {key} 已属于数据集 {owner}"))
+        mask[row] = False
+    return out
+
+
+def _resolve(run: CensusRun, scan: Scan, table: pa.Table) -> Counts:
+    """Decide what each prepared row is, and write it."""
+    position, unchanged, known = scan.position, scan.unchanged, scan.known
+    rows = table.column(ROW).to_numpy() if table.num_rows else np.empty(0, np.int64)
+    standing = unchanged.copy()
+    standing[rows] = True
+    repeated = later_of_groups(repeated_keys(scan.key_hash), standing)
+    if repeated:
+        keys = run.raw.take(repeated).column(KEY).to_pylist()
+        run.refuse([
+            (row, "A03", f"natural key {key} occurs twice, expected once", f"自然键 {key} 重复")
+            for row, key in zip(repeated, keys, strict=True)
+        ])  # fmt: skip
+        unchanged[repeated] = False
+        keep = ~np.isin(rows, repeated)
+        table, rows = table.filter(pa.array(keep)), rows[keep]
+    known_code = np.full(len(rows), None, dtype=object)
+    at = np.flatnonzero(position[rows] >= 0)
+    known_code[at] = known.column("code").take(pa.array(position[rows[at]])).to_numpy()
+    found = Resolution()
+    # From here on nobody else may change the register: what is decided now must still hold when it is written.
+    register.lock_writers(run.connection)
+    if table.num_rows:
+        is_new = position[rows] < 0
+        find_overlaps(table, is_new, found)
+        if is_new.any() and not register.is_empty(run.connection):
+            in_file = set(known.column("code").take(pa.array(np.unique(position[position >= 0]))).to_pylist())
+            match_new(run.connection, table, np.flatnonzero(is_new), run.info.name, in_file, found)
+    written = write(run, table, known_code, found)
+    _report(run, scan, written)
+    accepted = written.inserted + written.touched.updated
+    return Counts(scan.n, accepted, int(unchanged.sum()) + written.touched.same, len(run.log.rejects))
+
+
+def _report(run: CensusRun, scan: Scan, written: Written) -> None:
+    seen = np.zeros(scan.known.num_rows, np.bool_)
+    position = scan.position
+    seen[position[position >= 0]] = True
+    standing = np.asarray(scan.known.column("standing").to_numpy(), np.bool_) if scan.known.num_rows else seen
+    run.report |= {
+        "new": written.inserted, "changed": written.touched.updated, "matched": written.matched, "conflicts": written.touched.conflicts,
+        "missing_from_source": int(np.count_nonzero(standing & ~seen)), "profile": run.profile.profile,
+    }  # fmt: skip
+    kept = set(run.profile.keep_encrypted)
+    for title, names in (("personal_dropped", scan.personal.keys() - kept), ("personal_encrypted", scan.personal.keys() & kept)):
+        if names:
+            run.report[title] = {name: scan.personal[name] for name in sorted(names)}
+    if scan.bad_id_cards:
+        run.log.warnings["P01"] += scan.bad_id_cards
+    if run.layer.unused_outlines:
+        run.report["outlines_without_record"] = run.layer.unused_outlines[-1]

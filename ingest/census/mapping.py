@@ -1,195 +1,198 @@
-"""Census records → buildings, and the rules that refuse or warn (ids after docs/sources/census.md)."""
+"""Survey batches → register columns: the mapping profile applied to whole columns."""
 
-import hashlib
 import json
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from cim.clock import utc_now
-from ingest.census.profile import CensusProfile, FieldMapping
-from ingest.rejects import RejectLog
+from ingest.census.columns import Coded, Mask, boolean_of, enum_of, is_filled, json_objects, multi_of, numbers_of, text_of
+from ingest.census.profile import ATTRIBUTES, CensusProfile, FieldMapping
 
 METRES_PER_STOREY = 3.0
-_LOW_RISE_ONLY = {"MAS", "ETH", "CAV", "MIX"}
-_MAX_STOREYS = {"MAS": 7, "ETH": 3, "CAV": 2, "TMB": 6}
-_NOT_A_COLUMN = {"class_code", "era", "remark", "division_code"}
-
-
-class Refused(Exception):  # noqa: N818 - control flow of one record, never leaves this package
-    """A record breaks a rule.
-
-    Parameters
-    ----------
-    rule, message, message_zh
-        As in the reject row.
-    """
-
-    def __init__(self, rule: str, message: str, message_zh: str) -> None:
-        super().__init__(message)
-        self.rule, self.message, self.message_zh = rule, message, message_zh
+VERSION = "2"
+"""Goes into content hashes: raised when the same record would be mapped to other values."""
+Words = Callable[[int], str]
 
 
 @dataclass
-class BuildingRecord:
-    """A building as mapped; geometry and division are added later.
+class Batch:
+    """A batch under way: columns by register name, and what was found wrong.
 
     Parameters
     ----------
-    row
-        Record number in the source, 0-based.
-    key
-        Natural key.
-    values
-        Register columns.
+    n
+        Rows.
+    text, number, coded
+        Columns by register field, as the profile's type has it; numbers are NaN where empty.
     attributes
-        Everything else that is kept.
-    declared_division
-        Village code of the source, 12 digits, or None.
+        JSON object per row.
+    ok
+        Rows that break no rule of severity E so far.
+    faults
+        Row, rule, message, Chinese message; the first one of each row.
+    warnings
+        Rule → rows.
     """
 
-    row: int
-    key: str
-    values: dict[str, Any]
-    attributes: dict[str, Any]
-    declared_division: str | None = None
-    geom: Any = None
-    footprint_area_m2: float = 0.0
-    warnings: list[str] = field(default_factory=list)
+    n: int
+    text: dict[str, pa.Array] = field(default_factory=dict)
+    number: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    coded: dict[str, Coded] = field(default_factory=dict)
+    attributes: pa.Array = None
+    ok: Mask = field(default_factory=lambda: np.empty(0, np.bool_))
+    faults: list[tuple[int, str, str, str]] = field(default_factory=list)
+    warnings: dict[str, Mask] = field(default_factory=dict)
 
-    def content_hash(self, geom_hex: str) -> str:
-        """Return the hash that tells a changed record from an unchanged one."""
-        text = json.dumps([self.values, self.attributes, self.declared_division, geom_hex], ensure_ascii=False, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
+    def __post_init__(self) -> None:
+        self.ok = np.ones(self.n, np.bool_)
 
+    def refuse(self, rows: Mask, rule: str, message: Words, message_zh: Words) -> None:
+        """Refuse the rows of a mask that are not refused already."""
+        for row in np.flatnonzero(rows & self.ok):
+            self.faults.append((int(row), rule, message(int(row)), message_zh(int(row))))
+        self.ok = self.ok & ~rows
 
-def _text(value: Any) -> str | None:  # noqa: ANN401 - any cell
-    if value is None or (isinstance(value, float) and math.isnan(value)) or (isinstance(value, np.datetime64) and np.isnat(value)):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = str(value).strip()
-    return text or None
+    def warn(self, rows: Mask, rule: str) -> None:
+        """Note a warning for rows."""
+        self.warnings[rule] = self.warnings.get(rule, np.zeros(self.n, np.bool_)) | rows
 
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Return a numeric column, NaN where the profile has none."""
+        found = self.number.get(name)
+        return np.full(self.n, np.nan) if found is None else found
 
-def _read(record: dict[str, Any], name: str, mapping: FieldMapping) -> Any:  # noqa: ANN401 - text, number or profile value
-    raw = _text(record.get(mapping.source))
-    source = mapping.source
-    if raw is None and mapping.fallback:
-        raw, source = _text(record.get(mapping.fallback)), mapping.fallback
-    if raw is None:
-        if mapping.required:
-            raise Refused("A01", f"{source} ({name}) is empty, expected a value", f"必填字段 {source} 为空")
-        return None
-    if mapping.type == "enum":
-        if raw not in mapping.values:
-            known = ", ".join(mapping.values)
-            raise Refused("A02", f"{source} = {raw!r}, expected one of {known}", f"{source} 的值 {raw!r} 不在字典中")
-        return mapping.values[raw]
-    if mapping.type == "text":
-        return raw
-    try:
-        number = float(raw)
-    except ValueError:
-        raise Refused("A02", f"{source} = {raw!r}, expected a number", f"{source} 的值 {raw!r} 不是数字") from None
-    if not math.isfinite(number):
-        raise Refused("A02", f"{source} = {raw!r}, expected a number", f"{source} 的值 {raw!r} 不是数字")
-    if mapping.type == "integer":
-        if number != int(number):
-            raise Refused("A02", f"{source} = {raw!r}, expected a whole number", f"{source} 的值 {raw!r} 不是整数")
-        return int(number)
-    return number
+    def flags(self, name: str) -> tuple[Mask, Mask]:
+        """Return the rows where a boolean is true and where it is false."""
+        found = self.coded.get(name)
+        nothing = np.zeros(self.n, np.bool_)
+        return (nothing, nothing) if found is None else (found.is_in(True), found.is_in(False))
+
+    def has(self, name: str) -> bool:
+        """Return whether the profile maps a field."""
+        return name in self.text or name in self.number or name in self.coded
+
+    def filled(self, name: str) -> Mask:
+        """Return the rows where a field holds a value."""
+        if name in self.text:
+            return is_filled(self.text[name])
+        if name in self.number:
+            return ~np.isnan(self.number[name])
+        return self.coded[name].index >= 0 if name in self.coded else np.zeros(self.n, np.bool_)
 
 
-def map_record(row: int, record: dict[str, Any], profile: CensusProfile) -> BuildingRecord:
-    """Map and check one record.
+def key_text(batch: pa.RecordBatch, profile: CensusProfile) -> pa.Array:
+    """Return the natural key of every record, parts joined by a slash; null where it is incomplete."""
+    parts = [text_of(batch.column(name)) for name in profile.natural_key]
+    return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "/")
 
-    Raises
-    ------
-    Refused
-        With the rule it breaks.
+
+def map_batch(raw: pa.RecordBatch, profile: CensusProfile) -> Batch:
+    """Map one batch; cells that cannot be mapped refuse their record (A01, A02).
+
+    Parameters
+    ----------
+    raw
+        Batch of `ingest.layer`, personal fields taken out.
+    profile
+        Names the fields.
     """
-    parts = [_text(record.get(name)) for name in profile.natural_key]
-    if any(part is None for part in parts):
-        raise Refused("A01", f"natural key {'/'.join(profile.natural_key)} is incomplete", "自然键不完整")
-    read = {name: _read(record, name, mapping) for name, mapping in profile.fields.items()}
-    values = {name: value for name, value in read.items() if name not in _NOT_A_COLUMN}
-    kept = {name: _text(record.get(name)) for name in profile.keep if name in record}
-    attributes = {name: value for name, value in kept.items() if value is not None}
-    attributes.update({name: read[name] for name in ("class_code", "remark") if read.get(name) is not None})
-    if read.get("era") is not None:
-        attributes["year_built_range"] = read["era"]
-    building = BuildingRecord(row, "/".join(str(part) for part in parts), values, attributes, read.get("division_code"))
-    _check_values(building, read)
-    values["status"] = values.get("status") or "existing"
-    if values.get("height_m") is None and values.get("storeys_above"):
-        values["height_m"], values["height_source"] = values["storeys_above"] * METRES_PER_STOREY, "storeys"
-    elif values.get("height_m") is not None:
-        values["height_source"] = "surveyed"
-    return building
+    batch = Batch(raw.num_rows)
+    texts: dict[str, pa.Array] = {}
+
+    def text(name: str) -> pa.Array:
+        if name not in texts:
+            texts[name] = text_of(raw.column(name)) if name in raw.schema.names else pa.nulls(raw.num_rows, pa.string())
+        return texts[name]
+
+    incomplete = ~is_filled(key_text(raw, profile))
+    key = "/".join(profile.natural_key)
+    batch.refuse(incomplete, "A01", lambda _: f"natural key {key} is incomplete", lambda _: f"自然键 {key} 不完整")
+    for name, mapping in profile.fields.items():
+        _map_field(batch, raw, name, mapping, text)
+    _derive_height(batch)
+    _keep_attributes(batch, raw, profile, text)
+    return batch
 
 
-def _check_values(building: BuildingRecord, read: dict[str, Any]) -> None:
-    values = building.values
-    storeys, height, year = values.get("storeys_above"), values.get("height_m"), values.get("year_built")
-    this_year = utc_now().year
-    if storeys is not None and not 1 <= storeys <= 150:
-        raise Refused("A04", f"storeys above ground = {storeys}, expected 1 to 150", f"地上层数为 {storeys},应为 1 至 150")
-    below = values.get("storeys_below")
-    if below is not None and not 0 <= below <= 10:
-        raise Refused("A04", f"storeys below ground = {below}, expected 0 to 10", f"地下层数为 {below},应为 0 至 10")
-    if height is not None and not 0 < height < 1000:
-        raise Refused("A05", f"height = {height} m, expected 0 to 1000 m", f"建筑高度 {height} 米超出范围")
-    if height is not None and storeys and not 2.2 <= height / storeys <= 15:
-        building.warnings.append("A05")
-    if year is not None and not 1800 <= year <= this_year:
-        raise Refused("A07", f"year built = {year}, expected 1800 to {this_year}", f"建成年份 {year} 应在 1800 至 {this_year} 之间")
-    era = read.get("era")
-    if year is not None and era and ((era[0] and year < era[0]) or (era[1] and year > era[1])):
-        raise Refused("A07", f"year built = {year} contradicts era {era[0] or ''}-{era[1] or ''}", f"建成年份 {year} 与建造年代不符")
-    structure = values.get("structure")
-    if structure in _LOW_RISE_ONLY and storeys is not None and storeys >= 10:
-        raise Refused(
-            "A12", f"structure {structure} with {storeys} storeys, expected fewer than 10", f"{structure} 结构不应有 {storeys} 层"
+def _map_field(batch: Batch, raw: pa.RecordBatch, name: str, mapping: FieldMapping, text: Callable[[str], pa.Array]) -> None:
+    cells, array = text(mapping.source), raw.column(mapping.source) if mapping.source in raw.schema.names else None
+    origin: Words = lambda _: mapping.source  # noqa: E731 - replaced below where a fallback fills cells
+    if mapping.fallback is not None:
+        own = is_filled(cells)
+        cells, array = pc.coalesce(cells, text(mapping.fallback)), None
+        origin = lambda row: mapping.source if own[row] else str(mapping.fallback)  # noqa: E731 - see above
+    if mapping.required:
+        batch.refuse(
+            ~is_filled(cells),
+            "A01",
+            lambda row: f"{origin(row)} ({name}) is empty, expected a value",
+            lambda row: f"必填字段 {origin(row)} 为空",
         )
-    if structure in _MAX_STOREYS and storeys is not None and storeys > _MAX_STOREYS[structure]:
-        building.warnings.append("A11")
+
+    def wrong(rows: Mask, expected: str, expected_zh: str) -> None:
+        batch.refuse(
+            rows,
+            "A02",
+            lambda row: f"{origin(row)} = {cells[row].as_py()!r}, expected {expected}",
+            lambda row: f"{origin(row)} 的值 {cells[row].as_py()!r} {expected_zh}",
+        )
+
+    if mapping.type == "text":
+        batch.text[name] = cells
+    elif mapping.type in ("integer", "number"):
+        values, bad = numbers_of(cells if array is None else array, cells)
+        wrong(bad, "a number", "不是数字")
+        if mapping.type == "integer":
+            broken = ~np.isnan(values) & (values != np.floor(values))
+            wrong(broken, "a whole number", "不是整数")
+            values = np.where(broken, np.nan, values)
+        batch.number[name] = values
+    else:
+        reader = {"enum": enum_of, "boolean": boolean_of, "multi": multi_of}[mapping.type]
+        batch.coded[name], bad = reader(cells, mapping.values)
+        words = ", ".join(mapping.values) or "1, 0"
+        wrong(bad, f"one of {words}", "不在字典中")
 
 
-def check_area(building: BuildingRecord) -> None:
-    """Warn where floor area and footprint do not fit (A06) or the footprint is unusual (G03)."""
-    footprint, area = building.footprint_area_m2, building.values.get("floor_area_m2")
-    if not 4 <= footprint <= 50_000:
-        building.warnings.append("G03")
-    storeys = (building.values.get("storeys_above") or 0) + (building.values.get("storeys_below") or 0)
-    if area and storeys and not 0.4 * footprint * (building.values.get("storeys_above") or 1) <= area <= 1.3 * footprint * storeys:
-        building.warnings.append("A06")
+def _derive_height(batch: Batch) -> None:
+    """Say where a height came from; storeys stand in for a missing one."""
+    height, storeys = batch.numbers("height_m"), batch.numbers("storeys_above")
+    missing = np.isnan(height) & (storeys > 0)
+    source = np.where(missing, 1, np.where(np.isnan(height), -1, 0)).astype(np.int32)
+    batch.coded["height_source"] = Coded(source, ["surveyed", "storeys"])
+    batch.number["height_m"] = np.where(missing, storeys * METRES_PER_STOREY, height)
 
 
-def natural_keys(columns: dict[str, Any], n: int, profile: CensusProfile) -> list[str | None]:
-    """Return the natural key of every record of the source, refused ones too; None where it is incomplete."""
-    parts = [[_text(value) for value in columns[name]] for name in profile.natural_key]
-    return [None if None in key else "/".join(map(str, key)) for key in zip(*parts, strict=True)][:n]
+def _keep_attributes(batch: Batch, raw: pa.RecordBatch, profile: CensusProfile, text: Callable[[str], pa.Array]) -> None:
+    kept: dict[str, pa.Array] = {name: text(name) for name in profile.keep if name in raw.schema.names}
+    for name in ATTRIBUTES:
+        if name in batch.text:
+            kept[name] = batch.text[name]
+        elif name in batch.number:
+            whole = profile.fields[name].type == "integer"
+            values = pa.array(batch.number[name], from_pandas=True)
+            kept[f"#{name}"] = (values.cast(pa.int64()) if whole else values).cast(pa.string())
+        elif name in batch.coded:
+            coded = batch.coded[name]
+            as_words = Coded(coded.index, [json.dumps(value, ensure_ascii=False) for value in coded.values])
+            kept[f"#{name}"] = as_words.text()
+    if "era" in batch.coded:
+        era = batch.coded["era"]
+        kept["#year_built_range"] = Coded(era.index, [json.dumps(value) for value in era.values]).text()
+    batch.attributes = json_objects(kept, batch.n)
 
 
-def map_records(columns: dict[str, Any], n: int, place: str, profile: CensusProfile, log: RejectLog) -> list[BuildingRecord]:
-    """Map all records; refused ones go to the log, duplicates of a natural key too (A03, the first one stays)."""
-    seen: set[str] = set()
-    buildings = []
-    for row in range(n):
-        record = {name: values[row] for name, values in columns.items()}
-        where = f"{place}, row {row + 1}"
-        try:
-            building = map_record(row, record, profile)
-        except Refused as refusal:
-            log.refuse(where, refusal.rule, refusal.message, refusal.message_zh, record)
-            continue
-        if building.key in seen:
-            message = f"natural key {building.key} occurs twice, expected once"
-            log.refuse(where, "A03", message, f"自然键 {building.key} 重复", record)
-            continue
-        seen.add(building.key)
-        buildings.append(building)
-    return buildings
+def field_value(batch: Batch, name: str, row: int) -> Any:  # noqa: ANN401 - text, number or profile value
+    """Return one mapped cell, for messages."""
+    if name in batch.text:
+        return batch.text[name][row].as_py()
+    if name in batch.number:
+        value = batch.number[name][row]
+        return None if np.isnan(value) else int(value) if value == int(value) else float(value)
+    coded = batch.coded.get(name)
+    return None if coded is None or coded.index[row] < 0 else coded.values[coded.index[row]]

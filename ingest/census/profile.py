@@ -16,6 +16,24 @@ ENUMERATIONS: dict[str, tuple[str, ...]] = {
     "safety_grade": register.GRADES,
     "status": register.STATUSES,
 }
+COLUMNS = (
+    "name", "address", "height_m", "storeys_above", "storeys_below", "use", "structure", "year_built", "floor_area_m2",
+    "safety_grade", "status",
+)  # fmt: skip
+"""Profile fields that are columns of the register."""
+HELPERS = ("division_code", "era")
+"""Profile fields that are used and not kept under their own name."""
+ATTRIBUTES = (
+    "class_code", "remark", "house_type", "dwelling_type", "build_mode", "isolation", "protected_level", "professional_design",
+    "professional_builder", "property_registered", "property_management", "estate_name", "dwelling_units", "households", "residents",
+    "appraised", "appraisal_year", "appraisal_safe", "seismic_measures", "seismic_retrofit", "retrofit_year", "renovated",
+    "renovation_year", "renovation_content", "self_extended", "extension_year", "visible_damage", "photo_ids", "damage_photo_ids",
+    "other_use", "other_structure", "structure_sub", "education_key", "medical_key", "survey_status", "skip_reason", "surveyed_on",
+    "census_no",
+)  # fmt: skip
+"""Profile fields that are kept under their own name in ``attributes``."""
+SHIPPED = Path(__file__).resolve().parents[2] / "schemas" / "mappings"
+_MEASURES = ("height_m", "floor_area_m2")
 
 
 class FieldMapping(BaseModel):
@@ -25,7 +43,7 @@ class FieldMapping(BaseModel):
 
     source: str
     fallback: str | None = None
-    type: Literal["text", "integer", "number", "enum"]
+    type: Literal["text", "integer", "number", "enum", "boolean", "multi"]
     required: bool = False
     unit: Literal["m", "m2"] | None = None
     values: dict[str, Any] = Field(default_factory=dict)
@@ -38,11 +56,49 @@ class CensusProfile(BaseModel):
 
     profile: str
     title: Names
+    sheet: Literal["UR", "UN", "RI", "RC", "RA", "RN"] | None = None
+    source_kind: Literal["census", "completion", "permit", "change_detection"] = "census"
     natural_key: list[str] = Field(min_length=1)
     crs: str = "from-file"
     fields: dict[str, FieldMapping]
     keep: list[str] = Field(default_factory=list)
     drop_personal: list[str] = Field(default_factory=list)
+    keep_encrypted: list[str] = Field(default_factory=list)
+    id_card: str | None = None
+
+    @property
+    def personal(self) -> set[str]:
+        """Fields that never reach the register or the reject rows."""
+        return {*self.drop_personal, *self.keep_encrypted}
+
+    def sources(self) -> list[str]:
+        """Return every source field the profile reads, personal ones too, without repetition."""
+        names = [*self.natural_key]
+        for mapping in self.fields.values():
+            names += [mapping.source] if mapping.fallback is None else [mapping.source, mapping.fallback]
+        return list(dict.fromkeys([*names, *self.keep, *self.drop_personal, *self.keep_encrypted]))
+
+
+def shipped_profiles() -> dict[str, Path]:
+    """Return the profiles that come with the platform, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def find_profile(given: str) -> Path:
+    """Return the file of a profile given as path or as the name of a shipped one.
+
+    Raises
+    ------
+    MappingError
+        Neither; lists the shipped ones.
+    """
+    path = Path(given)
+    if path.exists() or path.suffix in (".yaml", ".yml"):
+        return path
+    known = shipped_profiles()
+    if given in known:
+        return known[given]
+    raise MappingError(path, f"no such profile, expected a YAML file or one of {', '.join(known)}", hint="cim ingest census --help")
 
 
 def read_census_profile(path: Path) -> CensusProfile:
@@ -63,13 +119,17 @@ def read_census_profile(path: Path) -> CensusProfile:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise MappingError(path, first["msg"], where=".".join(map(str, first["loc"]))) from None
+    known = (*COLUMNS, *HELPERS, *ATTRIBUTES)
+    for field in profile.fields:
+        if field not in known:
+            raise MappingError(path, f"unknown register field, expected one of {', '.join(known)}", where=f"fields.{field}")
     for field, allowed in ENUMERATIONS.items():
         for source, value in (profile.fields[field].values if field in profile.fields else {}).items():
             if value not in allowed:
                 raise MappingError(
                     path, f"{source!r} maps to {value!r}, expected one of {', '.join(allowed)}", where=f"fields.{field}.values"
                 )
-    for field in ("height_m", "floor_area_m2"):
+    for field in _MEASURES:
         if field in profile.fields and profile.fields[field].unit is None:
             raise MappingError(path, "names no unit, expected m or m2", where=f"fields.{field}.unit")
     return profile

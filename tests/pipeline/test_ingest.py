@@ -237,7 +237,7 @@ def test_a_dry_run_reports_the_counts_and_writes_nothing(city, tmp_path):
 
 
 def test_kill_9_during_a_load_leaves_the_register_as_it_was_and_the_rerun_completes(city, tmp_path):
-    n = 20_000
+    n = 36_000
     side = int(np.sqrt(n)) + 1
     records = [{**GOOD, "fwbh": str(i)} for i in range(n)]
     shapes = [
@@ -249,7 +249,7 @@ def test_kill_9_during_a_load_leaves_the_register_as_it_was_and_the_rerun_comple
     argv = [sys.executable, "-m", "cim", "ingest", "census", str(tmp_path / "c.gpkg"), "--profile", str(tmp_path / "p.yaml")]
     child = subprocess.Popen(argv, env=environment(city), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    working = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY staging%'"
+    working = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY _building%'"
     while rows(city, working) == [(0,)] and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     assert child.poll() is None

@@ -97,7 +97,8 @@ change_event = Table(
     "change_event",
     METADATA,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("change_set_id", UUID, ForeignKey("change_set.id"), nullable=False, index=True),
+    # No foreign key: the trigger that writes the events checks the change set once per statement, not once per row.
+    Column("change_set_id", UUID, nullable=False, index=True),
     Column("collection", Text, nullable=False, comment="collection id, e.g. buildings or water-lines"),
     Column("code", Text, nullable=False, comment="code of the feature"),
     Column("action", Text, nullable=False, comment="create, update, retire"),

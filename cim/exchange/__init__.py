@@ -1,0 +1,1 @@
+"""Files that carry the register to other software: writers without a store."""

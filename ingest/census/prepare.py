@@ -1,0 +1,115 @@
+"""One batch of a survey from source fields to register rows: a pure function, for this process or another one."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ingest.census.checks import check_batch
+from ingest.census.geometry import PlaceContext, place_batch, to_wkb
+from ingest.census.mapping import Batch, map_batch
+from ingest.census.profile import CensusProfile
+from ingest.layer import GEOMETRY
+from ingest.terrain.sample import ground_from
+
+ROW, KEY, HASH, PERSONAL = "__row", "__key", "__hash", "__personal"
+_TEXT = ("name", "address", "use", "structure", "safety_grade", "height_source")
+_NUMBER = {
+    "height_m": pa.float64(), "storeys_above": pa.int16(), "storeys_below": pa.int16(), "year_built": pa.int16(),
+    "floor_area_m2": pa.float64(),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a batch needs besides its rows; can be sent to another process.
+
+    Parameters
+    ----------
+    profile
+        Mapping profile.
+    place
+        Where the city is.
+    rasters
+        Elevation rasters, the preferred one first.
+    """
+
+    profile: CensusProfile
+    place: PlaceContext
+    rasters: tuple[Path, ...] = ()
+
+
+@dataclass
+class Prepared:
+    """A batch ready for the register.
+
+    Parameters
+    ----------
+    rows
+        Accepted rows: register columns, WKB, box, area, grid order, row number, key, hash.
+    faults
+        Row number in the source, rule, message, Chinese message.
+    warnings
+        Rule → number of accepted rows.
+    repaired
+        Number of repaired outlines and the sum of the changes of their areas (absolute, in source units squared).
+    """
+
+    rows: pa.RecordBatch
+    faults: list[tuple[int, str, str, str]]
+    warnings: dict[str, int] = field(default_factory=dict)
+    repaired: int = 0
+
+
+def prepare(raw: pa.RecordBatch, context: Context) -> Prepared:
+    """Map, check and place one batch.
+
+    Parameters
+    ----------
+    raw
+        Batch of the source with the columns `ROW`, `KEY` and `HASH`.
+    context
+        Profile and city.
+    """
+    numbers = raw.column(ROW).to_numpy()
+    batch = map_batch(raw, context.profile)
+    check_batch(batch, context.profile)
+    placed = place_batch(batch, raw.column(GEOMETRY), context.place)
+    at = np.flatnonzero(batch.ok)
+    take = pa.array(at)
+    ground = ground_from(context.rasters, placed.geometry[at].tolist()) if context.rasters else [None] * len(at)
+    columns: dict[str, pa.Array] = {
+        ROW: pa.array(numbers[at]),
+        KEY: raw.column(KEY).take(take).cast(pa.large_string()),
+        HASH: raw.column(HASH).take(take),
+        **{name: _text(batch, name).take(take).cast(pa.large_string()) for name in _TEXT},
+        **{name: pa.array(batch.numbers(name)[at], from_pandas=True).cast(kind) for name, kind in _NUMBER.items()},
+        "status": pc.fill_null(_text(batch, "status").take(take), "existing").cast(pa.large_string()),
+        "attributes": batch.attributes.take(take).cast(pa.large_string()),
+        "division_code": pa.array(placed.division[at], pa.large_string()),
+        "ground_elevation_m": pa.array(ground, pa.float64()),
+        "footprint_area_m2": pa.array(placed.area_m2[at]),
+        "grid": pa.array(placed.grid[at]),
+        "wkb": to_wkb(placed.geometry[at]),
+        **{side: pa.array(np.ascontiguousarray(placed.box[at, i])) for i, side in enumerate(("west", "south", "east", "north"))},
+    }
+    if PERSONAL in raw.schema.names:
+        columns[PERSONAL] = raw.column(PERSONAL).take(take)
+    faults = [(int(numbers[row]), rule, message, zh) for row, rule, message, zh in batch.faults]
+    warnings = {rule: int(count) for rule, rows in batch.warnings.items() if (count := np.count_nonzero(rows & batch.ok))}
+    return Prepared(pa.record_batch(list(columns.values()), names=list(columns)), faults, warnings, len(placed.repaired))
+
+
+def _text(batch: Batch, name: str) -> pa.Array:
+    if name in batch.text:
+        return batch.text[name]
+    return batch.coded[name].text() if name in batch.coded else pa.nulls(batch.n, pa.string())
+
+
+def boxes_of(table: pa.Table, rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+    """Return west, south, east, north [deg] of prepared rows, shape (n, 4)."""
+    sides = [table.column(side) if rows is None else table.column(side).take(pa.array(rows)) for side in ("west", "south", "east", "north")]
+    return np.column_stack([np.asarray(side.to_numpy()) for side in sides]) if table.num_rows else np.empty((0, 4))
