@@ -27,6 +27,14 @@ _NOT_TEXT: dict[str, Kind] = {
 }  # fmt: skip
 
 
+_ARROW = {"float8": pa.float64(), "int2": pa.int16(), "uuid": pa.binary(), "geometry": pa.binary()}
+
+
+def arrow_type(column: str) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    """Return the Arrow type in which a column is handed over."""
+    return _ARROW.get(_NOT_TEXT.get(column, "text"), pa.string())
+
+
 def _kinds(columns: Sequence[str]) -> dict[str, Kind]:
     return {name: _NOT_TEXT.get(name, "text") for name in columns}
 

@@ -48,7 +48,7 @@ def reserve_sequences(connection: Connection, scheme: str, areas: Sequence[str],
            RETURNING area, last_sequence""",
         {"scheme": scheme, "year": year, "areas": order, "counts": [wanted[area] for area in order]},
     ).fetchall()
-    last_issued: dict[str, int] = {area: last for area, last in rows}
+    last_issued: dict[str, int] = dict(rows)
     over = [area for area in order if last_issued[area] > _MAX_SEQUENCE]
     if over:
         raise CodeError(

@@ -121,10 +121,13 @@ def finish_dataset(connection: Connection, dataset_id: UUID, counts: Counts, rej
 
 
 def last_version(connection: Connection, kind: str, name: str) -> tuple[UUID, str, Counts] | None:
-    """Return id, sha256 and counts of the newest version of a dataset, None where there is none."""
+    """Return id, sha256 and counts of the newest version of a dataset that was not taken back, None where there is none."""
     row = connection.execute(
-        """SELECT id, sha256, n_read, n_accepted, n_unchanged, n_rejected FROM dataset
-           WHERE kind = %s AND name = %s ORDER BY version DESC LIMIT 1""",
+        """SELECT id, sha256, n_read, n_accepted, n_unchanged, n_rejected FROM dataset d
+           WHERE kind = %s AND name = %s AND NOT EXISTS (
+               SELECT 1 FROM change_set c JOIN change_set u ON u.undoes = c.id
+               WHERE c.dataset_id = d.id AND NOT EXISTS (SELECT 1 FROM change_set v WHERE v.undoes = u.id))
+           ORDER BY version DESC LIMIT 1""",
         [kind, name],
     ).fetchone()
     return None if row is None else (row[0], row[1], Counts(*row[2:]))

@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import pyarrow as pa
 from psycopg.types.json import Jsonb
 
+from cim.clock import utc_now
+from cim.db import buildings
+from cim.db.codes import issue_building_codes
 from cim.db.engine import Connection
-from cim.errors import NotFoundError
+from cim.errors import ConflictError, NotFoundError
+from cim.ids import new_id
 
 
 class NewCase(NamedTuple):
@@ -106,3 +111,64 @@ def close_case(connection: Connection, case_id: UUID, state: str, note: str | No
         "UPDATE review_case SET state = %s, note = %s, resolved_by = %s, resolved_at = now() WHERE id = %s",
         [state, note, change_set, case_id],
     )
+
+
+def settle(connection: Connection, case_id: UUID, change_set: UUID, *, code: str | None, note: str) -> str:
+    """Write the record of an open case: as the new state of a building, or as a new building.
+
+    Parameters
+    ----------
+    connection
+        Inside a transaction.
+    case_id
+        The case.
+    change_set
+        Written with the building.
+    code
+        The building it is; None = a new one.
+    note
+        Reason.
+
+    Returns
+    -------
+    str
+        Code of the building.
+
+    Raises
+    ------
+    ConflictError
+        The case is closed, or the building belongs to another record of the same survey.
+    """
+    case = fetch_case(connection, case_id)
+    if case["state"] != "open":
+        raise ConflictError(f"review case {case_id}: found state {case['state']}, expected open", hint="cim changes review")
+    buildings.lock_writers(connection)
+    record = dict(case["record"])
+    source = record.pop("source_kind")
+    made = code is None
+    if code is None:
+        code = issue_building_codes(connection, [record["division_code"]], utc_now().year)[0]
+        row = {"id": new_id().bytes, "code_scheme": "CIM-BC27-v1", "county_code": code[:6], "change_set_id": change_set.bytes}
+        buildings.insert_buildings(connection, [_one_row(case, record, code, row)], 1, change_set)
+    else:
+        if connection.execute("SELECT 1 FROM building WHERE code = %s", [code]).fetchone() is None:
+            raise NotFoundError(f"building {code}: not in the register", hint=f"cim codes explain {code}")
+        taken = connection.execute(
+            "SELECT code FROM building WHERE source_dataset = %s AND source_key = %s AND code <> %s",
+            [case["dataset_name"], case["source_key"], code],
+        ).fetchone()
+        if taken is not None:
+            raise ConflictError(f"record {case['source_key']} of {case['dataset_name']} is building {taken[0]} already")
+        buildings.update_buildings(connection, [_one_row(case, record, code, {})], source, change_set)
+    number = pa.array([case["source_key"].rpartition("/")[2]])
+    buildings.save_external_codes(connection, "census_fwbh", pa.array([code]), number, new=False)
+    close_case(connection, case_id, "new" if made else "matched", note, change_set)
+    return code
+
+
+def _one_row(case: dict[str, Any], record: dict[str, Any], code: str, more: dict[str, Any]) -> pa.Table:
+    values = {name: record.get(name) for name in buildings.COLUMNS} | {
+        "code": code, "geom": bytes.fromhex(case["geom"]), "source_dataset": case["dataset_name"], "source_key": case["source_key"],
+        "attribute_sources": record.get("attribute_sources") or "{}",
+    } | more  # fmt: skip
+    return pa.table({name: pa.array([value], buildings.arrow_type(name)) for name, value in values.items()})

@@ -108,6 +108,7 @@ def _review(run: CensusRun, table: pa.Table, rows: Rows, found: Resolution) -> N
         values = table.slice(at, 1).to_pylist()[0]
         record = {name: values[name] for name in register.COLUMNS if name in values and name != "geom"}
         record |= {"content_hash": values[HASH], "source_kind": run.profile.source_kind}
+        record["attribute_sources"] = attribute_sources(run.profile)
         candidates = [candidate.as_dict() for candidate in decision.candidates]
         cases.append(review.NewCase(values[KEY], run.place(int(rows[at])), candidates, record, values["wkb"]))
     run.report["review"] = review.open_cases(run.connection, run.dataset_id, run.info.name, cases)
