@@ -206,7 +206,7 @@ def _load(run: CensusRun, scan: Scan, context: Context, executor: Executor, fold
         checked(done.rows.num_rows + len(done.faults))
     if repaired:
         run.report["repaired_outlines"] = repaired
-    run.refuse(faults)
+    run.refuse(sorted(faults))
     return _resolve(run, scan, spool.table())
 
 
