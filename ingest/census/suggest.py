@@ -248,12 +248,12 @@ def _mapping(register_field: str, look: _Column, questions: list[str]) -> dict[s
         unknown = sorted(word for word in found if word not in known)
         if unknown:
             shown = ", ".join(unknown[:20]) + (" …" if len(unknown) > 20 else "")
-            questions.append(f"fields.{register_field}.values: what do these codes of {look.name} mean: {shown}")
+            questions.append(f"fields.{register_field}.values: what do these codes of {look.name} mean: {shown}?")
         return {"source": look.name, "type": "enum", "values": {word: known[word] for word in sorted(found) if word in known}}
     made: dict[str, Any] = {"source": look.name, "type": kind}
     if register_field in ("height_m", "floor_area_m2"):
         made["unit"] = "m" if register_field == "height_m" else "m2"
-        questions.append(f"fields.{register_field}.unit: is {look.name} in {'metres' if made['unit'] == 'm' else 'square metres'}")
+        questions.append(f"fields.{register_field}.unit: is {look.name} in {'metres' if made['unit'] == 'm' else 'square metres'}?")
     return made
 
 
@@ -263,5 +263,5 @@ def _yaml(
     head = [f"# Proposed for a layer of {geometry_type} in {crs}. How sure each field is, and why:"]
     head += [f"#   {name}: {value:.0%}, {reasons[name]}" for name, value in sorted(confidence.items(), key=lambda item: -item[1])]
     if questions:
-        head += ["# To decide before it is used:", *(f"#   {question}?" for question in questions)]
+        head += ["# To decide before it is used:", *(f"#   {question}" for question in questions)]
     return "\n".join(head) + "\n" + yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=130)
