@@ -1,17 +1,25 @@
 """``cim codes``: check and explain codes."""
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from cim.cli_support import EXIT_FAULT, emit, table
-from cim.codes import registry
-from cim.errors import CodeError, SourceSyntaxError
+from cim.cli_support import EXIT_FAULT, emit, say, settings_from, table
+from cim.codes import building, bulk, registry
+from cim.codes.meaning import division_part, meaning
+from cim.codes.repair import slips
+from cim.codes.scheme import CodeScheme
+from cim.db import codes as store
+from cim.db import engine, migrate
+from cim.errors import CodeError, SourceSyntaxError, StoreError
+from cim.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Check and explain building, unit and other codes.")
 scheme_app = typer.Typer(no_args_is_help=True, help="Code schemes.")
 app.add_typer(scheme_app, name="scheme")
 
+_MOST_LIKELY = 5
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 
 
@@ -24,10 +32,34 @@ def _read_codes(file: Path) -> list[str]:
         raise SourceSyntaxError(file, f"not UTF-8 at byte {error.start}", hint="save the list as UTF-8") from error
 
 
+def _fault(code: str, scheme: str | None) -> tuple[str, str]:
+    """Return the scheme a code was checked against and its fault, empty where it is right."""
+    try:
+        chosen = registry.scheme(scheme) if scheme else registry.recognise(code)
+        chosen.verify(code)
+    except CodeError as error:
+        return scheme or "", error.message
+    return chosen.id, ""
+
+
+def _check_all(codes: list[str], scheme: str | None) -> list[dict[str, Any]]:
+    """Check codes, those of the issued schemes all at once."""
+    right: dict[str, str] = {}
+    for one in (building.BUILDING, building.UNIT):
+        mine = [code for code in codes if len(code) == one.segments[-1].end] if scheme in (None, one.id) else []
+        if bulk.can_check(one, len(mine)):
+            right |= {code: one.id for code, fine in zip(mine, bulk.passes(mine, one), strict=True) if fine}
+    rows = []
+    for code in codes:
+        found, fault = (right[code], "") if code in right else _fault(code, scheme)
+        rows.append({"code": code, "scheme": found, "valid": not fault, "fault": fault})
+    return rows
+
+
 @app.command()
 def check(
     codes: list[str] = typer.Argument(None, help="Codes to check."),
-    file: Path | None = typer.Option(None, "--file", help="Text file, one code per line."),
+    file: Path | None = typer.Option(None, "--file", help="Text file, one code per line; people are shown the wrong ones only."),
     scheme: str | None = typer.Option(None, "--scheme", help="Scheme id; without it the scheme is known by the length."),
     as_json: bool = AsJson,
 ) -> None:
@@ -35,51 +67,77 @@ def check(
 
     Example: cim codes check 330109001001202100000100015
     """
-    rows = []
-    for code in [*(codes or []), *(_read_codes(file) if file else [])]:
-        try:
-            chosen = registry.scheme(scheme) if scheme else registry.recognise(code)
-            chosen.verify(code)
-            rows.append({"code": code, "scheme": chosen.id, "valid": True, "fault": ""})
-        except CodeError as error:
-            rows.append({"code": code, "scheme": scheme or "", "valid": False, "fault": error.message})
+    rows = _check_all([*(codes or []), *(_read_codes(file) if file else [])], scheme)
     if not rows:
         raise typer.BadParameter("give codes or --file")
-    emit(
-        rows,
-        as_json=as_json,
-        text=lambda console: console.print(
-            table(
-                "Codes",
-                ["code", "scheme", "", "fault"],
-                [[r["code"], r["scheme"], "ok" if r["valid"] else "wrong", r["fault"]] for r in rows],
-            )
-        ),
-    )
-    if not all(row["valid"] for row in rows):
+    wrong = sum(not row["valid"] for row in rows)
+    shown = [row for row in rows if file is None or not row["valid"]]
+    cells = [[r["code"], r["scheme"], "ok" if r["valid"] else "wrong 错误", r["fault"]] for r in shown]
+    title = f"Codes 编码: {len(rows)} checked 已检查, {wrong} wrong 错误"
+    emit(rows, as_json=as_json, text=lambda console: console.print(table(title, ["code", "scheme", "", "fault"], cells)))
+    if wrong:
         raise typer.Exit(EXIT_FAULT)
 
 
+def _from_store(
+    settings: Settings, chosen: CodeScheme, code: str, candidates: list[str]
+) -> tuple[list[tuple[str, str]], dict[str, str], str]:
+    """Return division names, where the candidates are known, and why the store was not asked, if so."""
+    try:
+        migrate.require_current(settings)
+        with engine.connect(settings) as connection:
+            names = store.fetch_division_names(connection, division_part(chosen, code))
+            return names, store.which_are_known(connection, candidates), ""
+    except StoreError as error:
+        return [], {}, error.message
+
+
 @app.command()
-def explain(code: str = typer.Argument(..., help="A code."), as_json: bool = AsJson) -> None:
-    """Cut a code into its segments, in words.
+def explain(ctx: typer.Context, code: str = typer.Argument(..., help="A code."), as_json: bool = AsJson) -> None:
+    """Cut a code into its segments, in words; on a wrong check digit say what it most likely meant. Exit 1 when it is wrong.
 
     Example: cim codes explain 330109001001202100000100015
     """
     chosen = registry.recognise(code)
-    rows = registry.explain(code, chosen)
-    emit(
+    segments = [
         {
-            "code": code,
-            "scheme": chosen.id,
-            "segments": [dict(zip(("id", "value", "en", "zh"), row, strict=True)) for row in rows],
-        },
-        as_json=as_json,
-        text=lambda console: console.print(
-            table(f"{code}  {chosen.title_en} {chosen.title_zh}", ["segment", "value", "meaning", "含义"], rows)
-        ),
-    )
-    chosen.verify(code)
+            "id": name,
+            "value": value,
+            "en": en,
+            "zh": zh,
+            "means": meaning(chosen, name, value)[0],
+            "means_zh": meaning(chosen, name, value)[1],
+        }
+        for name, value, en, zh in registry.explain(code, chosen)
+    ]
+    _, fault = _fault(code, chosen.id)
+    near = slips(code, chosen) if fault else []
+    divisions, known, silent = _from_store(settings_from(ctx), chosen, code, [slip.code for slip in near])
+    # What the register has first, then codes of divisions that exist, then the rest in the order of the slips.
+    near.sort(key=lambda slip: (slip.code not in known, known.get(slip.code, "").startswith("division")))
+    likely = [{"code": s.code, "what": s.what, "what_zh": s.what_zh, "known_as": known.get(s.code)} for s in near[:_MOST_LIKELY]]
+    data = {
+        "code": code, "scheme": chosen.id, "valid": not fault, "fault": fault, "segments": segments,
+        "divisions": [{"code": part, "name": name} for part, name in divisions], "likely": likely,
+    }  # fmt: skip
+
+    def draw(console: Any) -> None:  # noqa: ANN401 - rich console
+        cells = [[s["id"], s["value"], f"{s['en']} {s['zh']}", f"{s['means']} {s['means_zh']}".strip()] for s in segments]
+        console.print(
+            table(f"{code}  {chosen.title_en} {chosen.title_zh}", ["segment", "value", "meaning 含义", "value means 取值"], cells)
+        )
+        if divisions:
+            console.print(" › ".join(name for _, name in divisions))
+        elif silent:
+            console.print(f"division names need the store: {silent}")
+        if likely:
+            rows = [[s["code"], f"{s['what']} {s['what_zh']}", s["known_as"] or ""] for s in likely]
+            console.print(table("Most likely meant 最可能的原码", ["code", "slip 差错", "known as 已登记"], rows))
+
+    emit(data, as_json=as_json, text=draw)
+    if fault:
+        say(fault)
+        raise typer.Exit(EXIT_FAULT)
 
 
 @scheme_app.command("list")

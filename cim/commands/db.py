@@ -200,7 +200,9 @@ def restore(
     if dry_run:
         emit(manifest, as_json=True)
         return
-    backups.restore_backup(settings, file, force=force)
+    raised = backups.restore_backup(settings, file, force=force)
+    if raised:
+        say(f"{raised} code counters were raised, so that no code issued after the backup is issued again; see the table code_gap.")
     say("The tiles are not part of a backup; build them with `cim tiles build`.")
     emit(
         manifest,

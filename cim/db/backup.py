@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from cim.clock import utc_now
-from cim.db import engine, migrate
+from cim.db import codes, engine, migrate
 from cim.db.pg_programs import find_programs
 from cim.errors import ConflictError, SourceSyntaxError, StoreError
 from cim.settings import Settings
@@ -111,8 +111,23 @@ def read_manifest(source: Path) -> dict[str, Any]:
     return dict(document)
 
 
-def restore_backup(settings: Settings, source: Path, *, force: bool) -> None:
+def _counters(settings: Settings) -> list[tuple[str, str, int, int]]:
+    """Return the counters of the store that is about to be replaced, none where it has no schema."""
+    if migrate.current_version(settings) is None:
+        return []
+    with engine.connect(settings) as connection:
+        return codes.fetch_counters(connection)
+
+
+def restore_backup(settings: Settings, source: Path, *, force: bool) -> int:
     """Restore an archive into a new database, then put it in the place of the old one.
+
+    Codes issued after the backup are never issued again: see `cim.db.codes.close_gap_after_restore`.
+
+    Returns
+    -------
+    int
+        Code counters that were raised above what the backup knew.
 
     Raises
     ------
@@ -148,6 +163,7 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> None:
         argv, environment = _libpq(settings, fresh)
         restore = [find_programs().path("pg_restore"), *argv, "--exit-on-error", "--no-owner", str(dump)]
         _run(restore, environment, "pg_restore")
+        raised = _close_gap(settings, fresh)
         for name, folder in (("models", settings.models_dir), ("rasters", settings.rasters_dir)):
             if (Path(scratch) / name).is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
@@ -163,6 +179,17 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> None:
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)),
             ],
         )
+    return raised
+
+
+def _close_gap(settings: Settings, fresh: str) -> int:
+    parts = engine.conninfo_parts(settings)
+    parts["dbname"] = fresh
+    try:
+        with psycopg.connect(engine.join_conninfo(parts)) as connection:
+            return codes.close_gap_after_restore(connection, _counters(settings))
+    except psycopg.Error as error:
+        raise engine.store_error(error, settings) from error
 
 
 def _admin(settings: Settings, statements: list[sql.Composed]) -> None:
