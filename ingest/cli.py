@@ -13,7 +13,7 @@ from ingest.pipeline import Outcome
 if TYPE_CHECKING:
     from ingest.census.load import CensusOptions
 
-app = typer.Typer(no_args_is_help=True, help="Load divisions, census, addresses, networks, terrain.")
+app = typer.Typer(no_args_is_help=True, help="Load divisions, census, addresses, units, networks, terrain.")
 
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 DryRun = typer.Option(False, "--dry-run", help="Read and check everything, write nothing.")
@@ -135,6 +135,24 @@ def addresses(
     from ingest.addresses.load import ingest_addresses
 
     _show(ctx, [ingest_addresses(settings_from(ctx), file, encoding=encoding, name=name, dry_run=dry_run)], as_json=as_json)
+
+
+@app.command()
+def units(
+    ctx: typer.Context,
+    file: Path = typer.Argument(..., help="CSV with 建筑编号, 楼层, 室号 and optionally 单元, 建筑面积, 用途, 名称."),
+    encoding: str | None = Encoding,
+    name: str | None = Name,
+    as_json: bool = AsJson,
+    dry_run: bool = DryRun,
+) -> None:
+    """Load units (户) under the codes of their buildings.
+
+    Example: cim ingest units units.csv
+    """
+    from ingest.units.load import ingest_units
+
+    _show(ctx, [ingest_units(settings_from(ctx), file, encoding=encoding, name=name, dry_run=dry_run)], as_json=as_json)
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""Units (户): tables of dwellings and other units inside buildings."""
