@@ -1,7 +1,7 @@
 """Addresses: linking to buildings, loading."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from cim.db import bulk
@@ -9,7 +9,8 @@ from cim.db.engine import Connection
 
 COLUMNS = (
     "code", "county_code", "division_code", "full_text", "road", "house_number", "building_code", "match_method", "distance_m",
-    "is_synthetic", "geom", "attributes", "source_dataset", "source_key", "content_hash",
+    "is_synthetic", "geom", "attributes", "norm_text", "components", "match_score", "match_evidence", "source_dataset", "source_key",
+    "content_hash",
 )  # fmt: skip
 
 
@@ -27,10 +28,29 @@ def count_missing(connection: Connection, dataset: str, keys: Sequence[str]) -> 
     return int(row[0]) if row else 0
 
 
-def fetch_building_links(
+class Neighbour(NamedTuple):
+    """A building near an address.
+
+    Parameters
+    ----------
+    code, name
+        Of the building.
+    distance_m
+        From the position of the address [m], 0 = inside.
+    by_number
+        The source names its number in another scheme.
+    """
+
+    code: str
+    name: str | None
+    distance_m: float
+    by_number: bool
+
+
+def fetch_neighbours(
     connection: Connection, points: Sequence[tuple[float, float]], numbers: Sequence[str | None], scheme: str, reach_m: float
-) -> list[tuple[str | None, str | None, float | None]]:
-    """Find the building of each address: by its number in another scheme, else the nearest within reach.
+) -> list[list[Neighbour]]:
+    """Return, for each address, the standing buildings within reach, the nearest first, and the one that its number names.
 
     Parameters
     ----------
@@ -44,29 +64,24 @@ def fetch_building_links(
         Scheme of `external_code`.
     reach_m
         Longest distance [m].
-
-    Returns
-    -------
-    list
-        (building code, how it was found, distance [m]); distance 0 = inside the footprint.
     """
+    out: list[list[Neighbour]] = [[] for _ in points]
     rows = connection.execute(
         """WITH a AS (SELECT n, ST_SetSRID(ST_MakePoint(lon, lat), 4490) AS p, number
                       FROM unnest(%(lon)s::float8[], %(lat)s::float8[], %(numbers)s::text[]) WITH ORDINALITY AS t (lon, lat, number, n))
-           SELECT coalesce(x.code, b.code), CASE WHEN x.code IS NOT NULL THEN 'source_key' WHEN b.d = 0 THEN 'contains'
-                  WHEN b.code IS NOT NULL THEN 'nearest' END, CASE WHEN x.code IS NOT NULL THEN x.d ELSE b.d END
-           FROM a
-           LEFT JOIN LATERAL (SELECT g.code, ST_Distance(g.geom::geography, a.p::geography) AS d FROM external_code e
-                              JOIN building g ON g.code = e.code
-                              WHERE e.collection = 'buildings' AND e.scheme = %(scheme)s AND e.value = a.number LIMIT 1) x ON true
-           LEFT JOIN LATERAL (SELECT g.code, ST_Distance(g.geom::geography, a.p::geography) AS d FROM building g
-                              WHERE g.geom && ST_Expand(a.p, %(reach)s / 80000.0)
-                                AND ST_DWithin(g.geom::geography, a.p::geography, %(reach)s)
-                              ORDER BY d, g.code LIMIT 1) b ON x.code IS NULL
-           ORDER BY a.n""",
+           SELECT a.n, g.code, g.name, ST_Distance(g.geom::geography, a.p::geography) AS d, true AS by_number
+           FROM a JOIN external_code e ON e.collection = 'buildings' AND e.scheme = %(scheme)s AND e.value = a.number
+           JOIN building g ON g.code = e.code
+           UNION ALL
+           SELECT a.n, g.code, g.name, ST_Distance(g.geom::geography, a.p::geography) AS d, false
+           FROM a JOIN building g ON g.geom && ST_Expand(a.p, %(reach)s / 80000.0)
+                AND ST_DWithin(g.geom::geography, a.p::geography, %(reach)s) AND g.status NOT IN ('demolished', 'retired')
+           ORDER BY 1, 5 DESC, 4, 2""",
         {"lon": [p[0] for p in points], "lat": [p[1] for p in points], "numbers": list(numbers), "scheme": scheme, "reach": reach_m},
     ).fetchall()
-    return [(row[0], row[1], row[2]) for row in rows]
+    for n, code, name, distance, by_number in rows:
+        out[n - 1].append(Neighbour(code, name, float(distance), by_number))
+    return out
 
 
 def load_addresses(connection: Connection, rows: Sequence[Sequence[Any]], change_set: UUID) -> tuple[int, int]:

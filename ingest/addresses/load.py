@@ -12,23 +12,25 @@ import numpy as np
 import shapely
 from psycopg.types.json import Jsonb
 
+from cim.address.fold import fold
+from cim.address.parse import parse
 from cim.clock import utc_now
 from cim.crs import STORE_SRID, transform_xy
 from cim.db import addresses, divisions
 from cim.db.codes import reserve_sequences
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
+from cim.db.geocode import fetch_gazetteer
 from cim.errors import CimError
 from cim.settings import Settings
 from ingest import pipeline
-from ingest.census.load import SCHEME
+from ingest.addresses.link import REACH_M, link
+from ingest.census.write import SCHEME
 from ingest.rejects import RejectLog
 from ingest.source import require_file, sha256_of
 from ingest.table import read_csv, require_records
 
 REQUIRED = ("原始地址", "经度", "纬度", "坐标系")
-REACH_M = 30.0
-_ROAD = re.compile(r"(?P<road>[^\s省市区县镇乡街道办]{1,12}?(?:大道|路|街|巷|道))(?P<number>\d+(?:-\d+)?号)?")
 
 
 @dataclass
@@ -55,19 +57,6 @@ class AddressRecord:
     building_number: str | None
     is_synthetic: bool
     origin: str
-
-
-def split_road(text: str) -> tuple[str | None, str | None]:
-    """Return road and house number of a Chinese address where it has them.
-
-    Examples
-    --------
-    >>> split_road("武汉市洪山区珞喻路726号")
-    ('珞喻路', '726号')
-    """
-    tail = re.split(r"(?:区|县|市)(?!.*[区县市])", text, maxsplit=1)[-1]
-    match = _ROAD.search(tail)
-    return (match["road"], match["number"]) if match else (None, None)
 
 
 def _text(row: dict[str, str]) -> str:
@@ -160,32 +149,33 @@ def _load(
     for i in sorted(set(range(len(records))) - set(kept)):
         row = records[i].row
         log.refuse(f"{info.source}, line {row + 2}", "G07", "no village or community contains it", "找不到所在的村(居)委会", source[row])
-    links = addresses.fetch_building_links(
-        connection, [(records[i].lon, records[i].lat) for i in kept], [records[i].building_number for i in kept], SCHEME, REACH_M
-    )
+    gazetteer = fetch_gazetteer(connection)
+    parts = {i: parse(records[i].text, gazetteer) for i in kept}
+    positions, given = [(records[i].lon, records[i].lat) for i in kept], [records[i].building_number for i in kept]
+    neighbours = addresses.fetch_neighbours(connection, positions, given, SCHEME, REACH_M)
+    links = [link(parts[i], found) for i, found in zip(kept, neighbours, strict=True)]
     known = addresses.fetch_known(connection, info.name)
     hashes = {}
-    for i, link in zip(kept, links, strict=True):
-        content = json.dumps(
-            [records[i].text, records[i].lon, records[i].lat, records[i].is_synthetic, places[i], link[:2]], ensure_ascii=False
-        )
+    for i, linked in zip(kept, links, strict=True):
+        said = [records[i].text, records[i].lon, records[i].lat, records[i].is_synthetic, places[i], (linked.building, linked.method)]
+        content = json.dumps(said, ensure_ascii=False)
         hashes[i] = hashlib.sha256(content.encode()).hexdigest()
-    touched = [(i, link) for i, link in zip(kept, links, strict=True) if known.get(records[i].key, ("", None))[1] != hashes[i]]
+    touched = [(i, linked) for i, linked in zip(kept, links, strict=True) if known.get(records[i].key, ("", None))[1] != hashes[i]]
     new = [i for i, _ in touched if records[i].key not in known]
     counties = [str(places[i])[:6] for i in new]
     numbers = reserve_sequences(connection, "CIM-AD-v1", counties, utc_now().year)
     codes = {i: f"AD{county}-{utc_now().year}{number:06d}" for i, county, number in zip(new, counties, numbers, strict=True)}
     rows = []
-    for i, (building, method, distance) in touched:
+    for i, linked in touched:
         record, place = records[i], str(places[i])
-        road, house = split_road(record.text)
         geom = shapely.to_wkb(shapely.set_srid(points[i], STORE_SRID), hex=True, include_srid=True)
         code = codes.get(i) or known[record.key][0]
         rows.append((
-            code, code[2:8], place, record.text, road, house, building, method, distance,
-            record.is_synthetic, geom, Jsonb({"origin": record.origin}), info.name, record.key, hashes[i],
+            code, code[2:8], place, record.text, parts[i].road or None, parts[i].house_number or None, linked.building, linked.method,
+            linked.distance_m, record.is_synthetic, geom, Jsonb({"origin": record.origin}), fold(record.text), Jsonb(parts[i].as_dict()),
+            linked.score, Jsonb(dict(linked.evidence)), info.name, record.key, hashes[i],
         ))  # fmt: skip
     addresses.load_addresses(connection, rows, change_set)
     counts = Counts(len(source), len(touched), len(kept) - len(touched), len(log.rejects))
     missing = addresses.count_missing(connection, info.name, [_key(row) for row in source])
-    return counts, {"linked": sum(link[0] is not None for link in links), "new": len(new), "missing_from_source": missing}
+    return counts, {"linked": sum(linked.building is not None for linked in links), "new": len(new), "missing_from_source": missing}

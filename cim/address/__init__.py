@@ -1,0 +1,1 @@
+"""Chinese addresses: folding, parsing into components, likeness. Pure: no files, no store."""
