@@ -81,15 +81,30 @@ def check(
 
 def _from_store(
     settings: Settings, chosen: CodeScheme, code: str, candidates: list[str]
-) -> tuple[list[tuple[str, str]], dict[str, str], str]:
-    """Return division names, where the candidates are known, and why the store was not asked, if so."""
+) -> tuple[list[dict[str, str | None]], dict[str, str], str]:
+    """Return divisions, where the candidates are known, and why the store was not asked, if so."""
     try:
         migrate.require_current(settings)
         with engine.connect(settings) as connection:
-            names = store.fetch_division_names(connection, division_part(chosen, code))
-            return names, store.which_are_known(connection, candidates), ""
+            divisions = store.fetch_division_names(connection, division_part(chosen, code), _assign_year(chosen, code))
+            return divisions, store.which_are_known(connection, candidates), ""
     except StoreError as error:
         return [], {}, error.message
+
+
+def _assign_year(chosen: CodeScheme, code: str) -> int | None:
+    year = chosen.split(code).get("assign_year", "")
+    return int(year) if year.isdigit() and int(year) > 0 else None
+
+
+def _division_words(division: dict[str, str | None]) -> str:
+    remarks = [
+        f"then 当时 {division['name_then']}" if division["name_then"] else "",
+        f"withdrawn 撤销 {division['withdrawn_on']}" if division["withdrawn_on"] else "",
+        f"now 现 {division['successor_code']}" if division["successor_code"] else "",
+    ]
+    said = ", ".join(filter(None, remarks))
+    return f"{division['name']} ({said})" if said else str(division["name"])
 
 
 @app.command()
@@ -118,7 +133,7 @@ def explain(ctx: typer.Context, code: str = typer.Argument(..., help="A code."),
     likely = [{"code": s.code, "what": s.what, "what_zh": s.what_zh, "known_as": known.get(s.code)} for s in near[:_MOST_LIKELY]]
     data = {
         "code": code, "scheme": chosen.id, "valid": not fault, "fault": fault, "segments": segments,
-        "divisions": [{"code": part, "name": name} for part, name in divisions], "likely": likely,
+        "divisions": divisions, "likely": likely,
     }  # fmt: skip
 
     def draw(console: Any) -> None:  # noqa: ANN401 - rich console
@@ -127,7 +142,7 @@ def explain(ctx: typer.Context, code: str = typer.Argument(..., help="A code."),
             table(f"{code}  {chosen.title_en} {chosen.title_zh}", ["segment", "value", "meaning 含义", "value means 取值"], cells)
         )
         if divisions:
-            console.print(" › ".join(name for _, name in divisions))
+            console.print(" › ".join(map(_division_words, divisions)), markup=False)
         elif silent:
             console.print(f"division names need the store: {silent}")
         if likely:
@@ -162,3 +177,23 @@ def list_schemes(as_json: bool = AsJson) -> None:
         as_json=as_json,
         text=lambda console: console.print(table("Schemes", list(rows[0]), [list(row.values()) for row in rows])),
     )
+
+
+@scheme_app.command("show")
+def show_scheme(scheme: str = typer.Argument(..., help="Scheme id, e.g. CIM-BC27-v1."), as_json: bool = AsJson) -> None:
+    """Show a code scheme: its segments, pattern, check and source.
+
+    Example: cim codes scheme show CIM-BC27-v1
+    """
+    chosen = registry.scheme(scheme)
+    segments = [{"id": s.name, "first": s.start + 1, "last": s.end, "en": s.title_en, "zh": s.title_zh} for s in chosen.segments]
+    data = {
+        "id": chosen.id, "en": chosen.title_en, "zh": chosen.title_zh, "length": chosen.segments[-1].end, "pattern": chosen.pattern,
+        "check_characters": chosen.n_check, "issued": chosen.issued, "source": chosen.source, "segments": segments,
+    }  # fmt: skip
+
+    def draw(console: Any) -> None:  # noqa: ANN401 - rich console
+        console.print(table(f"{chosen.id}  {chosen.title_en} {chosen.title_zh}", list(segments[0]), [list(s.values()) for s in segments]))
+        console.print(f"{chosen.source}; pattern 格式 {chosen.pattern}", markup=False)
+
+    emit(data, as_json=as_json, text=draw)

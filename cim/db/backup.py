@@ -1,5 +1,6 @@
 """Backup and restore: one archive with the database dump, the models and the rasters; tiles are rebuilt."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -7,6 +8,8 @@ import os
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +114,20 @@ def read_manifest(source: Path) -> dict[str, Any]:
     return dict(document)
 
 
-def _counters(settings: Settings) -> list[tuple[str, str, int, int]]:
-    """Return the counters of the store that is about to be replaced, none where it has no schema."""
-    if migrate.current_version(settings) is None:
-        return []
-    with engine.connect(settings) as connection:
-        return codes.fetch_counters(connection)
+@contextlib.contextmanager
+def _held_counters(settings: Settings) -> Iterator[list[codes.Counter4] | None]:
+    """Hold the counters of the store that is about to be replaced: nobody issues a code until it is; None where none can be read."""
+    # Not `engine.connect`: the exchange ends this session too, and that is no error.
+    with contextlib.ExitStack() as stack:
+        held = None
+        try:
+            connection = stack.enter_context(contextlib.closing(psycopg.connect(engine.conninfo(settings))))
+            held = codes.hold_counters(connection)
+        except psycopg.errors.LockNotAvailable as error:
+            raise engine.store_error(error, settings) from error
+        except psycopg.Error:
+            held = None
+        yield held
 
 
 def restore_backup(settings: Settings, source: Path, *, force: bool) -> int:
@@ -163,31 +174,33 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> int:
         argv, environment = _libpq(settings, fresh)
         restore = [find_programs().path("pg_restore"), *argv, "--exit-on-error", "--no-owner", str(dump)]
         _run(restore, environment, "pg_restore")
-        raised = _close_gap(settings, fresh)
-        for name, folder in (("models", settings.models_dir), ("rasters", settings.rasters_dir)):
-            if (Path(scratch) / name).is_dir():
-                folder.mkdir(parents=True, exist_ok=True)
-                for file in (Path(scratch) / name).iterdir():
-                    file.replace(folder / file.name)
-        _admin(
-            settings,
-            [
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)),
-                sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(sql.Literal(current)),
-                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(current), sql.Identifier(old)),
-                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(fresh), sql.Identifier(current)),
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)),
-            ],
-        )
+        made_year = datetime.fromisoformat(manifest["made_at"]).year
+        with _held_counters(settings) as replaced:
+            raised = _close_gap(settings, fresh, replaced, made_year)
+            for name, folder in (("models", settings.models_dir), ("rasters", settings.rasters_dir)):
+                if (Path(scratch) / name).is_dir():
+                    folder.mkdir(parents=True, exist_ok=True)
+                    for file in (Path(scratch) / name).iterdir():
+                        file.replace(folder / file.name)
+            _admin(
+                settings,
+                [
+                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)),
+                    sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(sql.Literal(current)),
+                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(current), sql.Identifier(old)),
+                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(fresh), sql.Identifier(current)),
+                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)),
+                ],
+            )
     return raised
 
 
-def _close_gap(settings: Settings, fresh: str) -> int:
+def _close_gap(settings: Settings, fresh: str, replaced: list[codes.Counter4] | None, made_year: int) -> int:
     parts = engine.conninfo_parts(settings)
     parts["dbname"] = fresh
     try:
         with psycopg.connect(engine.join_conninfo(parts)) as connection:
-            return codes.close_gap_after_restore(connection, _counters(settings))
+            return codes.close_gap_after_restore(connection, replaced, made_year)
     except psycopg.Error as error:
         raise engine.store_error(error, settings) from error
 

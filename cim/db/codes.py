@@ -2,18 +2,25 @@
 
 A code is a sequence of (scheme, area, year) taken from `code_counter` inside the caller's transaction. Counter rows are locked in
 sorted order, so concurrent loads wait for each other instead of deadlocking; a rolled-back load leaves no gap and no code.
+
+A restore puts an older state in place, so it closes the gap: what the replaced store had issued since, or a safety gap where that is
+unknown, is skipped and noted in `code_gap`. The counter with scheme and area ``*`` is where counters that begin in its year start.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 
+from cim.clock import utc_now
 from cim.codes.building import building_codes
 from cim.db.engine import Connection
 from cim.errors import CodeError
 
 _MAX_SEQUENCE = 999_999
 _SAFETY_GAP = 10_000
+_ANY = "*"
+Counter4 = tuple[str, str, int, int]
+"""Scheme, area, year and last sequence."""
 _ISSUED_SINCE = "restored from a backup; issued after it by the store that was replaced"
 _UNKNOWN_SINCE = "restored from a backup; what was issued since is unknown, a safety gap was left"
 
@@ -44,13 +51,22 @@ def reserve_sequences(connection: Connection, scheme: str, areas: Sequence[str],
     """
     wanted = Counter(areas)
     order = sorted(wanted)
+    skipped = connection.execute(
+        "SELECT last_sequence FROM code_counter WHERE scheme = %(any)s AND area = %(any)s AND year = %(year)s",
+        {"any": _ANY, "year": year},
+    ).fetchone()
     rows = connection.execute(
         """INSERT INTO code_counter (scheme, area, year, last_sequence)
-           SELECT %(scheme)s, area, %(year)s, n FROM unnest(%(areas)s::text[], %(counts)s::bigint[]) AS t (area, n) ORDER BY area
-           ON CONFLICT (scheme, area, year) DO UPDATE SET last_sequence = code_counter.last_sequence + excluded.last_sequence
+           SELECT %(scheme)s, area, %(year)s, %(skipped)s + n
+           FROM unnest(%(areas)s::text[], %(counts)s::bigint[]) AS t (area, n) ORDER BY area
+           ON CONFLICT (scheme, area, year)
+           DO UPDATE SET last_sequence = code_counter.last_sequence + excluded.last_sequence - %(skipped)s::bigint
            RETURNING area, last_sequence""",
-        {"scheme": scheme, "year": year, "areas": order, "counts": [wanted[area] for area in order]},
-    ).fetchall()
+        {
+            "scheme": scheme, "year": year, "areas": order, "counts": [wanted[area] for area in order],
+            "skipped": skipped[0] if skipped else 0,
+        },
+    ).fetchall()  # fmt: skip
     last_issued: dict[str, int] = dict(rows)
     over = [area for area in order if last_issued[area] > _MAX_SEQUENCE]
     if over:
@@ -84,13 +100,26 @@ def issue_building_codes(connection: Connection, areas: Sequence[str], year: int
     return building_codes(areas, year, numbers, origin=origin)
 
 
-def fetch_counters(connection: Connection) -> list[tuple[str, str, int, int]]:
+def fetch_counters(connection: Connection) -> list[Counter4]:
     """Return scheme, area, year and last sequence of every counter."""
     rows = connection.execute("SELECT scheme, area, year, last_sequence FROM code_counter ORDER BY scheme, area, year").fetchall()
     return [(str(row[0]), str(row[1]), int(row[2]), int(row[3])) for row in rows]
 
 
-def close_gap_after_restore(connection: Connection, replaced: Sequence[tuple[str, str, int, int]]) -> int:
+def hold_counters(connection: Connection) -> list[Counter4]:
+    """End the other sessions of the store, keep new ones from issuing codes until the transaction ends, and return the counters.
+
+    For a store that is about to be replaced: no code can be issued between this look at the counters and the exchange.
+    """
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    connection.execute("SET LOCAL lock_timeout = '60s'")
+    connection.execute("LOCK TABLE code_counter IN EXCLUSIVE MODE")
+    return fetch_counters(connection)
+
+
+def close_gap_after_restore(connection: Connection, replaced: Sequence[Counter4] | None, made_year: int) -> int:
     """Raise the counters of a restored store above everything issued since the backup, and note what is skipped.
 
     Parameters
@@ -98,21 +127,27 @@ def close_gap_after_restore(connection: Connection, replaced: Sequence[tuple[str
     connection
         The restored store, inside a transaction.
     replaced
-        Counters of the store that is replaced, empty when it could not be read or was new. A counter that stands there is raised to its
-        value; one that does not is raised by 10,000, since nobody knows what was issued.
+        Counters of the store that is replaced; None or empty when it could not be read or was new. Where that store continues the backup,
+        the counters are raised to its values. Where it does not, nobody knows what was issued: every counter is raised by 10,000, and
+        counters that begin later in a year from the backup's to this one start above 10,000.
+    made_year
+        Year in which the backup was made.
 
     Returns
     -------
     int
         Counters raised.
     """
-    old = {row[:3]: row[3] for row in replaced}
+    old = {row[:3]: row[3] for row in replaced or ()}
     restored = {row[:3]: row[3] for row in fetch_counters(connection)}
+    # Counters never go back: a store that lacks one of the backup's, or has a lower one, is another line of succession.
+    continues = bool(old) and all(old.get(key, -1) >= last for key, last in restored.items())
+    gap, reason = (0, _ISSUED_SINCE) if continues else (_SAFETY_GAP, _UNKNOWN_SINCE)
+    begun_since = set() if continues else {(_ANY, _ANY, year) for year in range(made_year, utc_now().year + 1)}
     raised = []
-    for key in sorted(old.keys() | restored.keys()):
+    for key in sorted(old.keys() | restored.keys() | begun_since):
         before = restored.get(key, 0)
-        after = max(before, old[key]) if key in old else min(before + _SAFETY_GAP, _MAX_SEQUENCE)
-        reason = _ISSUED_SINCE if key in old else _UNKNOWN_SINCE
+        after = min(max(before, old.get(key, 0)) + gap, _MAX_SEQUENCE)
         if after > before:
             raised.append((*key, before + 1, after, reason))
     with connection.cursor() as cursor:
@@ -129,11 +164,30 @@ def close_gap_after_restore(connection: Connection, replaced: Sequence[tuple[str
     return len(raised)
 
 
-def fetch_division_names(connection: Connection, code: str) -> list[tuple[str, str]]:
-    """Return code and name of the divisions a division code lies in, the largest first; withdrawn ones too."""
-    parts = [code[:length] for length in (2, 4, 6, 9, 12) if length <= len(code)]
-    rows = connection.execute("SELECT code, name FROM division WHERE code = ANY(%s) ORDER BY length(code)", [parts]).fetchall()
-    return [(str(row[0]), str(row[1])) for row in rows]
+def fetch_division_names(connection: Connection, code: str, year: int | None = None) -> list[dict[str, str | None]]:
+    """Return the divisions a division code lies in, the largest first; withdrawn ones too.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    code
+        Division code of 2 to 12 digits.
+    year
+        Year in which a code was assigned.
+
+    Returns
+    -------
+    list of dict
+        code, name; name_then where the store knows another name at the end of ``year``; withdrawn_on, successor_code where it has them.
+    """
+    rows = connection.execute(
+        """SELECT d.code, d.name, CASE WHEN t.name <> d.name THEN t.name END, d.effective_to::text, d.successor_code
+           FROM division d LEFT JOIN division_as_of(make_timestamptz(%(year)s, 12, 31, 23, 59, 59, 'UTC')) t ON t.id = d.id
+           WHERE d.code = ANY(%(parts)s) ORDER BY length(d.code)""",
+        {"parts": [code[:length] for length in (2, 4, 6, 9, 12) if length <= len(code)], "year": year},
+    ).fetchall()
+    return [dict(zip(("code", "name", "name_then", "withdrawn_on", "successor_code"), row, strict=True)) for row in rows]
 
 
 def which_are_known(connection: Connection, codes: Sequence[str]) -> dict[str, str]:

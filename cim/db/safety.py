@@ -1,7 +1,7 @@
 """Building safety: appraisals, hazards and their steps, inspections. Records are added and closed, never deleted."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from cim.clock import utc_now
 from cim.db.engine import Connection
 from cim.db.succession import fetch_building
 from cim.db.tables.register import GRADES
+from cim.db.tables.stewardship import HAZARD_STATES
 from cim.errors import ConflictError, InvalidParameterError, NotFoundError
 from cim.ids import new_id
 
@@ -29,8 +30,10 @@ def _checked(connection: Connection, code: str) -> dict[str, Any]:
 
 
 def _not_in_future(name: str, day: date) -> None:
-    if day > utc_now().date():
-        raise InvalidParameterError(name, day.isoformat(), f"a day until today ({utc_now().date().isoformat()})")
+    # Days are written by the local calendar; it runs up to 14 hours ahead of UTC.
+    today = (utc_now() + timedelta(hours=14)).date()
+    if day > today:
+        raise InvalidParameterError(name, day.isoformat(), f"a day until today ({today.isoformat()})")
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:
@@ -86,7 +89,8 @@ def appraise(
     )
     before = building["safety_grade"]
     is_newest = newest is None or newest[0] is None or appraised_on >= newest[0]
-    if is_newest and before != grade:
+    # An equal grade is written too where another source gave it: from now on the appraisal stands against later surveys.
+    if is_newest and (before != grade or (building["attribute_sources"] or {}).get("safety_grade") != "appraisal"):
         connection.execute(
             """UPDATE building SET safety_grade = %s, attribute_sources = attribute_sources || '{"safety_grade": "appraisal"}',
                       version = version + 1, valid_from = greatest(now(), valid_from + interval '1 microsecond'), recorded_at = now(),
@@ -192,11 +196,22 @@ def inspect(
 def list_hazards(
     connection: Connection, *, division: str | None = None, state: str | None = None, level: str | None = None, limit: int = 1000
 ) -> list[dict[str, Any]]:
-    """Return hazards, the worst and oldest first, with days since they were found; closed ones only when their state is asked for."""
+    """Return hazards, the worst and oldest first, with days since they were found; closed ones only when their state is asked for.
+
+    Raises
+    ------
+    InvalidParameterError
+        Not a state, level or division code.
+    """
+    for name, value, known in (("state", state, HAZARD_STATES), ("level", level, LEVELS)):
+        if value is not None:
+            _one_of(name, value, known)
+    if division is not None and not (division.isascii() and division.isdigit()):
+        raise InvalidParameterError("division", division, "a division code, 2 to 12 digits")
     return _rows(
         connection,
         """SELECT h.id, h.building_code, b.name, b.division_code, h.kind, h.level, h.state, h.found_on, h.description,
-                  current_date - h.found_on AS days
+                  greatest(current_date - h.found_on, 0) AS days
            FROM safety_hazard h JOIN building b ON b.code = h.building_code
            WHERE (%(division)s::text IS NULL OR b.division_code LIKE %(division)s || '%%')
              AND (%(level)s::text IS NULL OR h.level = %(level)s)

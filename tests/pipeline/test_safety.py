@@ -1,5 +1,7 @@
 """The safety archive of buildings: grades through appraisals, hazards through their states, nothing deleted."""
 
+from datetime import UTC, datetime
+
 import psycopg
 import pytest
 
@@ -137,3 +139,33 @@ def test_a_safety_record_is_not_undone_but_superseded(house):
     refused = run_cim(house[0], "changes", "undo", done["change_set"], "--reason", "typo")
     assert (refused.code, "record a newer appraisal" in refused.err) == (1, True)
     assert appraise(house, "B", "2026-05-02")["after"] == "B"
+
+
+def test_an_appraisal_that_confirms_the_census_grade_stands_against_the_next_census(house, tmp_path):
+    profile = (tmp_path / "p.yaml").read_text(encoding="utf-8")
+    graded = profile.replace("fields:", "fields:\n  safety_grade: {source: jd, type: enum, values: {'1': A, '3': C}}", 1)
+    (tmp_path / "p.yaml").write_text(graded, encoding="utf-8")
+    write_layer(tmp_path / "c.gpkg", [{**GOOD, "jd": "3"}], [SQUARE])
+    ingest(house[0], tmp_path)
+    assert appraise(house, "C", "2026-05-02")["before"] == "C"
+    write_layer(tmp_path / "c.gpkg", [{**GOOD, "jd": "1"}], [SQUARE])
+    assert ingest(house[0], tmp_path).json()[0]["conflicts"] == 1
+    assert rows(house[0], "SELECT safety_grade, attribute_sources ->> 'safety_grade' FROM building") == [("C", "appraisal")]
+    # A second confirmation changes nothing in the register.
+    appraise(house, "C", "2026-06-02")
+    assert rows(house[0], "SELECT count(*) FROM building_history WHERE safety_grade = 'C'") == [(1,)]
+
+
+def test_today_by_the_local_calendar_is_not_the_future(house, monkeypatch):
+    # 07:00 on 2 May in China is 23:00 on 1 May in UTC.
+    monkeypatch.setattr("cim.db.safety.utc_now", lambda: datetime(2026, 5, 1, 23, tzinfo=UTC))
+    assert appraise(house, "C", "2026-05-02")["after"] == "C"
+    assert "a day until today (2026-05-02)" in appraise(house, "D", "2026-05-03", code=1)
+
+
+@pytest.mark.parametrize(("option", "value", "fault"), [
+    ("--state", "open", "one of found, measures, eliminated, rechecked"), ("--level", "worst", "one of low, medium, high"),
+    ("--division", "%", "a division code"),
+])  # fmt: skip
+def test_a_filter_that_can_match_nothing_is_refused(house, option, value, fault):
+    assert fault in safety(house, "hazard", "list", option, value, code=1)

@@ -1,9 +1,13 @@
 """Units under their building's code: from a table, from counts, from models."""
 
+import ifcopenshell
+import ifcopenshell.util.element
 import pytest
+import shapely
 
 from cim.codes import registry
 from cim.codes.rooms import floor_number, room_number, staircase_number
+from cim.db.unit_proposals import unit_label
 from cim.errors import CodeError
 from tests.pipeline.test_ingest import GOOD, SQUARE, city, ingest, rows, write_layer  # noqa: F401 - city is a fixture
 from tests.support.cli import run_cim
@@ -92,10 +96,145 @@ def test_proposals_leave_surveyed_units_alone(house, tmp_path):
     assert propose(house, "--from", "census")["proposed"] == 0
 
 
-def test_units_are_proposed_from_spaces_that_call_themselves_units(demo_city):
-    settings, _ = demo_city
-    result = run_cim(settings, "units", "propose", "--from", "bim", "--dry-run", "--json")
+def survey(house, tmp_path, *lines):
+    (tmp_path / "s.csv").write_text("\n".join(["房屋编号,楼层,室号,面积,用途", *lines]), encoding="utf-8")
+    result = run_cim(house[0], "ingest", "units", tmp_path / "s.csv", "--json")
     assert result.code == 0, result.err
-    # The sample models name rooms (Foyer, Bedroom …), none is called a unit: the command says why it proposes none.
-    assert result.json()["proposed"] == 0
-    assert any("calls itself a unit" in why for why in result.json()["not_proposed"].values())
+    return result.json()[0]
+
+
+def states(house):
+    return dict(rows(house[0], "SELECT room, status FROM unit"))
+
+
+def last_change_set(house):
+    return rows(house[0], "SELECT id FROM change_set ORDER BY recorded_at DESC, id DESC LIMIT 1")[0][0]
+
+
+def test_a_survey_replaces_what_was_proposed_for_its_building(house, tmp_path):
+    propose(house, "--from", "census")
+    done = survey(house, tmp_path, f"{house[1]},1,101,98.5,住宅", f"{house[1]},1,105,40,商铺")
+    assert (done["new"], done["changed"], done["proposals_retired"]) == (1, 1, 6)
+    assert {room for room, state in states(house).items() if state == "existing"} == {"101", "105"}
+    assert rows(house[0], "SELECT room, use, attributes FROM unit WHERE status = 'existing' ORDER BY room") == [
+        ("101", "residential", {}), ("105", "commercial", {}),
+    ]  # fmt: skip
+    found = propose(house, house[1], "--from", "census")
+    assert (found["proposed"], found["retired"], found["not_proposed"]) == (0, 0, {house[1]: "has surveyed units"})
+
+
+def test_a_survey_that_is_taken_back_brings_its_units_back_when_loaded_again(house, tmp_path):
+    survey(house, tmp_path, f"{house[1]},1,101,98.5,")
+    codes = rows(house[0], "SELECT code FROM unit")
+    assert run_cim(house[0], "changes", "undo", last_change_set(house), "--reason", "wrong file").code == 0
+    assert states(house) == {"101": "retired"}
+    assert survey(house, tmp_path, f"{house[1]},1,101,98.5,")["changed"] == 1
+    assert states(house) == {"101": "existing"}
+    assert rows(house[0], "SELECT code FROM unit") == codes
+    assert [row[0] for row in rows(house[0], "SELECT status FROM unit_history ORDER BY version")] == ["existing", "retired"]
+
+
+def test_proposals_follow_the_count_down_and_up_again_under_the_same_codes(house, tmp_path):
+    propose(house, "--from", "census")
+    before = rows(house[0], "SELECT code FROM unit ORDER BY code")
+    write_layer(tmp_path / "c.gpkg", [{**GOOD, "cs": 3, "ts": 4}], [SQUARE])
+    ingest(house[0], tmp_path)
+    found = propose(house, "--from", "census")
+    assert (found["proposed"], found["new"], found["retired"]) == (4, 0, 3)
+    write_layer(tmp_path / "c.gpkg", [{**GOOD, "cs": 3, "ts": 7}], [SQUARE])
+    ingest(house[0], tmp_path)
+    found = propose(house, "--from", "census")
+    assert (found["new"], found["changed"], found["retired"], found["unchanged"]) == (0, 3, 0, 4)
+    assert rows(house[0], "SELECT code FROM unit ORDER BY code") == before
+
+
+def test_a_unit_has_the_footprint_of_its_building(house):
+    propose(house, "--from", "census")
+    assert rows(house[0], "SELECT count(*) FROM unit u JOIN building b ON b.code = u.building_code AND ST_Equals(u.geom, b.geom)") == [(7,)]
+
+
+def test_a_number_that_two_buildings_have_is_refused(house, tmp_path):
+    write_layer(tmp_path / "d2.gpkg", [{**GOOD, "district": "420112", "ts": 1}], [shapely.affinity.translate(SQUARE, 0.003)])
+    assert ingest(house[0], tmp_path, "d2.gpkg").json()[0]["accepted"] == 1
+    assert survey(house, tmp_path, "1,1,101,98.5,")["rejected_by_rule"] == {"U05": 1}
+    assert "give the building code" in rows(house[0], "SELECT message FROM reject WHERE rule = 'U05'")[0][0]
+    # Once one of them is gone, the number is clear.
+    run_cim(house[0], "changes", "demolish", house[1], "--reason", "x")
+    assert survey(house, tmp_path, "1,1,101,98.6,")["accepted"] == 1
+
+
+def test_a_basement_room_on_another_floor_is_refused(house, tmp_path):
+    done = survey(house, tmp_path, f"{house[1]},B1,B1-15,20,车位", f"{house[1]},1,B1-16,20,")
+    assert (done["accepted"], done["rejected_by_rule"]) == (1, {"U03": 1})
+
+
+@pytest.mark.parametrize(
+    ("argv", "fault"),
+    [(("nobody",), "not in the register"), (("--division", "%"), "a division code"), (("HOUSE",), "found status demolished")],
+)
+@pytest.mark.parametrize("source", ["census", "bim"])
+def test_proposals_for_what_is_not_there_are_refused(house, argv, fault, source):
+    run_cim(house[0], "changes", "demolish", house[1], "--reason", "x")
+    result = run_cim(house[0], "units", "propose", *(house[1] if a == "HOUSE" else a for a in argv), "--from", source)
+    assert (result.code, fault in result.err) == (1, True), result.err
+
+
+def test_a_building_without_counts_or_model_says_why(city, tmp_path):  # noqa: F811 - the fixture
+    write_layer(tmp_path / "c.gpkg", [GOOD], [SQUARE])
+    ingest(city, tmp_path)
+    code = rows(city, "SELECT code FROM building")[0][0]
+    assert propose((city, code), code, "--from", "census")["not_proposed"] == {code: "has no number of dwellings or households"}
+    assert propose((city, code), code, "--from", "bim")["not_proposed"] == {code: "has no model with spaces"}
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "label"),
+    [
+        ("Apartment 12", False, "12"), ("FLAT-3B", False, "3B"), ("Unit A OccupancyZoneName", True, "A"), ("Dwelling", False, ""),
+        ("1103户", False, ""), ("A户型", False, ""), ("套房", False, ""), ("Unit A corridor", False, None), ("Flat roof", False, None),
+        ("Air Handling Unit", False, None), ("Unit heater", False, None), ("入户花园", False, None), ("户外平台", False, None),
+        ("客户接待", False, None), ("Living Room", False, None), ("Office Occupancy Zone", True, None),
+    ],
+)  # fmt: skip
+def test_names_of_units_are_told_from_names_of_rooms_and_machines(text, zone, label):
+    assert unit_label(text, zone=zone) == label
+
+
+@pytest.fixture
+def duplex(house, sample_data):
+    """A building with the real model of a duplex house: two flats on two storeys, A and B, as zones of the model."""
+    result = run_cim(house[0], "bim", "upload", sample_data / "ifc/duplex.ifc", "--building-code", house[1], "--json")
+    assert result.code == 0, result.err
+    return house[0], house[1], result.json()["code"]
+
+
+def test_the_zones_of_the_duplex_become_its_two_flats(duplex, sample_data):
+    # A model says more than a count: its units take the place of those proposed from the census.
+    propose(duplex, duplex[1], "--from", "census")
+    found = propose(duplex, duplex[1], "--from", "bim")
+    assert (found["proposed"], found["new"], found["retired"]) == (2, 2, 7)
+    # Floors of the flats: their rooms in the file, read without the store.
+    model = ifcopenshell.open(str(sample_data / "ifc/duplex.ifc"))
+    sets = [ifcopenshell.util.element.get_psets(space) for space in model.by_type("IfcSpace")]
+    for flat, number in (("A", 1), ("B", 2)):
+        zone = f"Unit {flat} OccupancyZoneName"
+        inside = [s for s in sets if s["PSet_Revit_Other"]["OccupancyZoneName"] == zone]
+        area = sum(s["GSA Space Areas"]["GSA BIM Area"] for s in inside)
+        code, floor, unit_area, attributes = rows(
+            duplex[0], f"SELECT code, floor, floor_area_m2, attributes FROM unit WHERE building_code = '{duplex[1]}' AND name = '{zone}'"
+        )[0]
+        assert code[26:35] == f"00001{number:04d}"
+        assert floor == 1
+        assert unit_area == pytest.approx(area, rel=0.01)
+        assert attributes == {"proposed": True, "from": "bim", "model": duplex[2], "zone": zone, "spaces": len(inside)}
+    again = propose(duplex, duplex[1], "--from", "bim")
+    assert (again["new"], again["changed"], again["unchanged"]) == (0, 0, 2)
+    assert propose(duplex, duplex[1], "--from", "census")["not_proposed"] == {duplex[1]: "has units from a model"}
+
+
+def test_a_model_whose_rooms_are_only_rooms_gives_no_units_and_says_why(house, sample_data):
+    # FZK-Haus names rooms (Schlafzimmer, Bad, Wohnen …), none of them a unit.
+    assert run_cim(house[0], "bim", "upload", sample_data / "ifc/fzk_haus.ifc", "--building-code", house[1]).code == 0
+    found = propose(house, "--from", "bim")
+    assert (found["proposed"], list(found["not_proposed"])) == (0, [house[1]])
+    assert "calls itself a unit" in found["not_proposed"][house[1]]
