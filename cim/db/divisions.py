@@ -20,6 +20,10 @@ _COLUMNS = (
     "urban_rural_class",
     "is_synthetic",
     "geom",
+    "effective_from",
+    "effective_to",
+    "successor_code",
+    "status",
     "source_dataset",
     "source_key",
     "content_hash",
@@ -64,7 +68,42 @@ class DivisionAreas:
 def load_divisions(connection: Connection, rows: Sequence[Sequence[Any]], change_set: UUID) -> tuple[int, int]:
     """Load division rows (columns as in the table, geometry as hexadecimal EWKB or None); return inserted and updated."""
     bulk.stage(connection, "division", _COLUMNS, rows)
+    # A code table without boundaries says nothing against the boundary that is there.
+    connection.execute(
+        "UPDATE staging s SET geom = d.geom, is_synthetic = d.is_synthetic FROM division d WHERE d.code = s.code AND s.geom IS NULL"
+    )
     return bulk.upsert(connection, "division", ("code",), _COLUMNS, change_set)
+
+
+def relocate_buildings(connection: Connection, change_set: UUID) -> int:
+    """Bring ``division_code`` of buildings up to date after villages changed; their codes stay as they are.
+
+    Parameters
+    ----------
+    connection
+        Inside the transaction that loaded the divisions.
+    change_set
+        Change set of that load; only buildings in or beside villages it touched are looked at.
+
+    Returns
+    -------
+    int
+        Buildings that lie in another village now.
+    """
+    return connection.execute(
+        """WITH touched AS (SELECT code, geom, status, successor_code FROM division WHERE change_set_id = %(change_set)s AND level = 5),
+                looked AS (
+                    SELECT b.id, b.division_code, coalesce(
+                        (SELECT v.code FROM division v WHERE v.level = 5 AND v.status = 'existing'
+                         AND ST_Covers(v.geom, ST_PointOnSurface(b.geom)) ORDER BY v.code LIMIT 1),
+                        (SELECT t.successor_code FROM touched t WHERE t.code = b.division_code AND t.status = 'retired')) AS now_in
+                    FROM building b
+                    WHERE EXISTS (SELECT 1 FROM touched t WHERE t.code = b.division_code OR t.geom && b.geom))
+           UPDATE building b SET division_code = l.now_in, version = b.version + 1, recorded_at = now(), change_set_id = %(change_set)s,
+                  valid_from = greatest(now(), b.valid_from + interval '1 microsecond')
+           FROM looked l WHERE l.id = b.id AND l.now_in IS NOT NULL AND l.now_in <> b.division_code""",
+        {"change_set": change_set},
+    ).rowcount
 
 
 def fetch_hashes(connection: Connection) -> dict[str, str | None]:

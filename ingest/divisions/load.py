@@ -23,7 +23,7 @@ def ingest_divisions(settings: Settings, paths: list[Path], *, name: str | None,
     settings
         Names the store.
     paths
-        CSV (code, name, level[, urban_rural_class]) and vector layers (code, name, level[, synthetic]).
+        CSV and vector layers with code, name, level and optionally urban_rural_class, synthetic, effective_from, effective_to, successor.
     name
         Dataset name, default: stem of the first file.
     dry_run
@@ -49,11 +49,14 @@ def ingest_divisions(settings: Settings, paths: list[Path], *, name: str | None,
         before = divisions.fetch_hashes(connection)
         rows = [to_row(record, info.name) for record in records.values()]
         divisions.load_divisions(connection, rows, change_set)
+        moved = divisions.relocate_buildings(connection, change_set)
         # A boundary joined to a code that stands in the table too is one division out of two records read.
         accepted = sum(r.n_records for r, row in zip(records.values(), rows, strict=True) if before.get(r.code, "") != row[-1])
         counts = Counts(n_read, accepted, n_read - len(log.rejects) - accepted, len(log.rejects))
         return counts, {
             "divisions": len(records),
+            "withdrawn": sum(r.is_retired for r in records.values()),
+            "buildings_relocated": moved,
             "with_boundary": sum(r.geom is not None for r in records.values()),
             "missing_from_source": divisions.count_missing(connection, info.name, list(records)),
         }

@@ -3,12 +3,14 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
 
+from cim.clock import utc_now
 from cim.crs import STORE_SRID, transform_xy
 from ingest.rejects import RejectLog
 from ingest.source import read_vector
@@ -48,12 +50,32 @@ class DivisionRecord:
     is_synthetic: bool = False
     geom: Any = None
     n_records: int = 1
+    effective_from: date | None = None
+    effective_to: date | None = None
+    successor_code: str | None = None
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether the code has been withdrawn by today."""
+        return self.effective_to is not None and self.effective_to <= utc_now().date()
 
 
 def _flag(value: Any) -> bool | None:  # noqa: ANN401 - any cell
     """Return a flag, False for an empty cell, None for a word that is none."""
     text = "" if value is None or value != value else str(value).strip().lower()
     return {"": False, "0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}.get(text)
+
+
+def _day(value: Any) -> date | None:  # noqa: ANN401 - any cell
+    """Return a day, None for an empty cell.
+
+    Raises
+    ------
+    ValueError
+        Not a day such as 2024-07-01.
+    """
+    text = "" if value is None or value != value else str(value).strip()
+    return date.fromisoformat(text[:10]) if text and text != "NaT" else None
 
 
 def short_code(code: str, level_name: str) -> tuple[str, int] | None:
@@ -136,6 +158,14 @@ def _merge(found: dict[str, DivisionRecord], place: str, row: dict[str, Any], ge
         parent = code[: max(parents)] if parents else None
         known = DivisionRecord(code, place, str(row["name"]), level, parent)
         known.urban_rural_class = str(row.get("urban_rural_class") or "") or None
+        try:
+            known.effective_from, known.effective_to = _day(row.get("effective_from")), _day(row.get("effective_to"))
+        except ValueError:
+            given = f"{row.get('effective_from')} to {row.get('effective_to')}"
+            message = f"effective {given}, expected days such as 2024-07-01"
+            log.refuse(place, "D04", message, f"生效或停用日期 {given} 无效,应如 2024-07-01", row)
+            return
+        known.successor_code = str(row.get("successor") or "").strip() or None
         found[code] = known
     elif geom is None or known.geom is not None:
         log.refuse(place, "D02", f"code {code} occurs twice", f"编码 {code} 重复", row)
@@ -152,9 +182,13 @@ def to_row(record: DivisionRecord, dataset: str) -> tuple[Any, ...]:
     if record.geom is not None:
         multi = record.geom if record.geom.geom_type == "MultiPolygon" else shapely.multipolygons([record.geom])
         geom = shapely.to_wkb(shapely.set_srid(shapely.force_2d(multi), STORE_SRID), hex=True, include_srid=True)
+    validity = (record.effective_from, record.effective_to, record.successor_code)
+    status = "retired" if record.is_retired else "existing"
     content = [record.name, record.level, record.parent_code, record.urban_rural_class, record.is_synthetic, geom]
+    if any(validity):
+        content += [*map(str, validity), status]
     digest = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
     return (
-        record.code, record.name, record.level, record.parent_code, record.urban_rural_class, record.is_synthetic, geom, dataset,
-        record.code, digest,
+        record.code, record.name, record.level, record.parent_code, record.urban_rural_class, record.is_synthetic, geom, *validity,
+        status, dataset, record.code, digest,
     )  # fmt: skip
