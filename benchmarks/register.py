@@ -5,6 +5,7 @@ turn on the same private cluster, each as a process of its own; the number of ro
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -40,15 +41,20 @@ def process(argv: list[str], env: dict[str, str]) -> tuple[float, float, str]:
     started = time.monotonic()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as faults:
         child = subprocess.Popen(argv, env=env, stdout=out, stderr=faults)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
+        peak = 0.0
+        # Not ru_maxrss: it counts the memory of this process, from which the child was forked, too.
+        while child.poll() is None:
+            with contextlib.suppress(OSError, StopIteration):
+                status = Path(f"/proc/{child.pid}/status").read_text(encoding="ascii")
+                peak = max(peak, float(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024)
+            time.sleep(0.02)
         seconds = time.monotonic() - started
         out.seek(0)
         faults.seek(0)
         text, said = out.read().decode(), faults.read().decode()
     if child.returncode:
         raise SystemExit(f"{argv[:4]} failed: {said[-2000:]}")
-    return seconds, usage.ru_maxrss / 1024, text
+    return seconds, peak, text
 
 
 class Bench:

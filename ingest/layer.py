@@ -22,7 +22,7 @@ from ingest.source import VECTOR_SUFFIXES, first_line, locate, only_layer, requi
 from ingest.table import decode
 
 GEOMETRY = "__wkb"
-BATCH = 50_000
+BATCH = 20_000
 TABLE_SUFFIXES = (".csv", ".xlsx")
 LAYER_SUFFIXES = (*VECTOR_SUFFIXES, ".parquet", ".gdb")
 

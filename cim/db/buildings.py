@@ -124,7 +124,7 @@ def insert_buildings(connection: Connection, tables: Iterable[pa.Table], n: int,
     sorted build is several times cheaper than as many insertions. Both are undone with the transaction.
     """
     bulk = n >= _BULK_FROM
-    later = _drop_indexes(connection) if bulk and is_empty(connection) else []
+    later = _drop_indexes(connection, "building") if bulk and is_empty(connection) else []
     if bulk:
         connection.execute("ALTER TABLE building DISABLE TRIGGER building_event_insert")
     inserted = copy_in(connection, "building", tables, _kinds(INSERTED))
@@ -143,11 +143,12 @@ def insert_buildings(connection: Connection, tables: Iterable[pa.Table], n: int,
     return inserted
 
 
-def _drop_indexes(connection: Connection) -> list[str]:
-    """Drop the indexes that carry no constraint; return their definitions."""
+def _drop_indexes(connection: Connection, table: str) -> list[str]:
+    """Drop the indexes of a table that carry no constraint; return their definitions."""
     found = connection.execute(
         """SELECT c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-           WHERE i.indrelid = 'building'::regclass AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid)"""
+           WHERE i.indrelid = %s::regclass AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid)""",
+        [table],
     ).fetchall()
     for name, _ in found:
         connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
@@ -219,7 +220,13 @@ def keep_authority(connection: Connection, source: str, change_set: UUID) -> int
         [source],
     ).fetchall()
     conflicts = 0
-    for attribute, stronger in rows:
+    # Few buildings have a value from another source than their survey; only those are looked at, once per attribute.
+    connection.execute("DROP TABLE IF EXISTS held")
+    held = connection.execute(
+        """CREATE TEMPORARY TABLE held ON COMMIT DROP AS
+           SELECT b.code FROM staging s JOIN building b USING (code) WHERE b.attribute_sources <> '{}'"""
+    ).rowcount
+    for attribute, stronger in rows if held else ():
         if attribute not in VALUES:
             continue
         column = sql.Identifier(attribute)
@@ -228,7 +235,7 @@ def keep_authority(connection: Connection, source: str, change_set: UUID) -> int
                 """INSERT INTO attribute_conflict (collection, code, attribute, kept, kept_source, refused, refused_source, change_set_id)
                    SELECT 'buildings', b.code, %(attribute)s, to_jsonb(b.{0}), b.attribute_sources ->> %(attribute)s, to_jsonb(s.{0}),
                           %(source)s, %(change_set)s
-                   FROM staging s JOIN building b USING (code)
+                   FROM held JOIN staging s USING (code) JOIN building b USING (code)
                    WHERE b.attribute_sources ->> %(attribute)s = ANY(%(stronger)s) AND b.{0} IS DISTINCT FROM s.{0} AND s.{0} IS NOT NULL
                    ON CONFLICT (collection, code, attribute) WHERE settled_by IS NULL
                    DO UPDATE SET refused = excluded.refused, refused_source = excluded.refused_source, kept = excluded.kept,
@@ -241,7 +248,8 @@ def keep_authority(connection: Connection, source: str, change_set: UUID) -> int
             sql.SQL(
                 """UPDATE staging s SET {}, attribute_sources = s.attribute_sources
                        || jsonb_build_object(%(attribute)s::text, b.attribute_sources ->> %(attribute)s)
-                   FROM building b WHERE b.code = s.code AND b.attribute_sources ->> %(attribute)s = ANY(%(stronger)s)"""
+                   FROM held JOIN building b USING (code)
+                   WHERE b.code = s.code AND b.attribute_sources ->> %(attribute)s = ANY(%(stronger)s)"""
             ).format(sql.SQL(", ").join(sql.SQL("{0} = b.{0}").format(sql.Identifier(name)) for name in (attribute, *together))),
             {"attribute": attribute, "stronger": stronger},
         )
@@ -267,7 +275,11 @@ def save_external_codes(connection: Connection, scheme: str, codes: pa.Array, va
     table = pa.table({"code": codes, "value": values, **{name: constant(text, n) for name, text in same.items()}})
     columns = _kinds(["collection", "code", "scheme", "value", "match_method"])
     if new:
+        empty = n >= _BULK_FROM and connection.execute("SELECT 1 FROM external_code LIMIT 1").fetchone() is None
+        later = _drop_indexes(connection, "external_code") if empty else []
         copy_in(connection, "external_code", [table], columns)
+        for definition in later:
+            connection.execute(definition.encode())
         return
     connection.execute("DROP TABLE IF EXISTS other_codes")
     connection.execute(

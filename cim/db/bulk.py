@@ -70,16 +70,22 @@ def upsert(connection: Connection, table: str, key: Sequence[str], columns: Sequ
     tuple of int
         Rows inserted and rows updated.
     """
+    # A row that an undo took back has no content hash; the same source brings it back to life.
+    alive = sql.SQL(
+        ", status = CASE WHEN t.content_hash IS NULL AND t.status IN ('retired', 'abandoned') THEN {} ELSE t.status END"
+    ).format(sql.Literal("in_use" if table.startswith("network_") else "existing"))
     same = sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in key)
     kept = [name for name in columns if name not in key]
     updated = connection.execute(
         sql.SQL(
-            "UPDATE {table} t SET {assign}, version = t.version + 1, valid_from = now(), recorded_at = now(), change_set_id = %s "
+            "UPDATE {table} t SET {assign}{alive}, version = t.version + 1, recorded_at = now(), change_set_id = %s, "
+            "valid_from = greatest(now(), t.valid_from + interval '1 microsecond') "
             "FROM staging s WHERE {same} AND t.content_hash IS DISTINCT FROM s.content_hash"
         ).format(
             table=sql.Identifier(table),
             assign=sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in kept),
             same=same,
+            alive=sql.SQL("") if "status" in columns else alive,
         ),
         [change_set],
     ).rowcount

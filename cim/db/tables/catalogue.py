@@ -98,7 +98,7 @@ change_event = Table(
     METADATA,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     # No foreign key: the trigger that writes the events checks the change set once per statement, not once per row.
-    Column("change_set_id", UUID, nullable=False, index=True),
+    Column("change_set_id", UUID, nullable=False),
     Column("collection", Text, nullable=False, comment="collection id, e.g. buildings or water-lines"),
     Column("code", Text, nullable=False, comment="code of the feature"),
     Column("action", Text, nullable=False, comment="create, update, retire"),
@@ -110,6 +110,8 @@ change_event = Table(
     ),
     Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     CheckConstraint("action IN ('create', 'update', 'retire')", name="action"),
+    # Ids of change sets ascend with time, as the events do: a block range index finds them at a fraction of a B-tree's cost.
+    Index("change_event_change_set_id_brin", "change_set_id", postgresql_using="brin"),
     comment="Outbox: tile invalidation and every other follower reads this",
 )
 

@@ -53,6 +53,8 @@ FROM unnest(ARRAY['appraisal', 'edit', 'census']) WITH ORDINALITY AS s (source, 
 
 -- The outbox: one look at the change sets per statement instead of a foreign key per row.
 ALTER TABLE change_event DROP CONSTRAINT change_event_change_set_id_fk;
+DROP INDEX change_event_change_set_id_btree;
+CREATE INDEX change_event_change_set_id_brin ON change_event USING brin (change_set_id) WITH (pages_per_range = 16, autosummarize = on);
 
 CREATE OR REPLACE FUNCTION cim_emit_changes() RETURNS trigger LANGUAGE plpgsql AS $$
 -- Argument 0: collection id, or '-points' / '-lines' to be put behind the network kind.
