@@ -27,7 +27,7 @@ from ingest.census.prepare import KEY, ROW, Context, prepare
 from ingest.census.profile import find_profile, read_census_profile, require_fields
 from ingest.census.resolve import Resolution, find_overlaps, later_of_groups, match_new
 from ingest.census.run import CensusRun
-from ingest.census.scan import Scan, positions_in, repeated_keys
+from ingest.census.scan import KeyIndex, Scan, repeated_keys
 from ingest.census.write import SCHEME, Written, write
 from ingest.layer import GEOMETRY, SurveyLayer, open_layer
 from ingest.rejects import RejectLog
@@ -182,6 +182,7 @@ def _refuse_shifted(run: CensusRun, batch: pa.RecordBatch, place: PlaceContext) 
 def _load(run: CensusRun, scan: Scan, context: Context, executor: Executor, folder: SpoolFolder, *, look_for_shift: bool) -> Counts:
     connection = run.connection
     owners = register.fetch_owners(connection, run.info.name)
+    owned_keys = KeyIndex(owners.column("key").combine_chunks())
     read, checked = run.stages.stage("read", "读取"), run.stages.stage("check", "检查")
     faults: list[tuple[int, str, str, str]] = []
 
@@ -191,7 +192,7 @@ def _load(run: CensusRun, scan: Scan, context: Context, executor: Executor, fold
             if first and look_for_shift:
                 _refuse_shifted(run, batch, context.place)
             first = False
-            faults.extend(_owned(batch, mask, scan.last_position, owners))
+            faults.extend(_owned(batch, mask, scan.last_position, owners, owned_keys))
             read(batch.num_rows)
             if mask.any():
                 yield batch if mask.all() else batch.filter(pa.array(mask))
@@ -211,13 +212,13 @@ def _load(run: CensusRun, scan: Scan, context: Context, executor: Executor, fold
 
 
 def _owned(
-    batch: pa.RecordBatch, mask: NDArray[np.bool_], position: NDArray[np.int64], owners: pa.Table
+    batch: pa.RecordBatch, mask: NDArray[np.bool_], position: NDArray[np.int64], owners: pa.Table, owned_keys: KeyIndex
 ) -> list[tuple[int, str, str, str]]:
     """Take the rows out of the mask whose natural key belongs to another dataset (A03), and say so."""
     if owners.num_rows == 0:
         return []
     keys, numbers, out = batch.column(KEY), batch.column(ROW), []
-    owned = positions_in(keys, owners.column("key").combine_chunks())
+    owned = owned_keys.positions(keys)
     for row in np.flatnonzero(mask & (position < 0) & (owned >= 0)):
         key, owner = keys[int(row)].as_py(), owners.column("dataset")[int(owned[row])].as_py()
         message = f"natural key {key} belongs to dataset {owner!r}; a new version of it is loaded with --name {owner}"

@@ -80,7 +80,7 @@ class Scan:
         fields = [name for name in self.layer.fields if name not in hidden]
         used = [name for name in self.profile.sources() if name in fields]
         self.personal |= {name: 0 for name in self.layer.fields if name in hidden}
-        known_keys = self.known.column("key").combine_chunks()
+        known_keys = KeyIndex(self.known.column("key").combine_chunks())
         known_hash = self.known.column("hash")
         for batch in self.layer.batches():
             n = batch.num_rows
@@ -94,7 +94,7 @@ class Scan:
                 columns[PERSONAL], wrong = _encrypted(batch, self.profile, self.cipher)
                 self.bad_id_cards += wrong
             raw = pa.record_batch(list(columns.values()), names=list(columns))
-            position = positions_in(keys, known_keys)
+            position = known_keys.positions(keys)
             unchanged = position >= 0
             if unchanged.any():
                 at = np.flatnonzero(unchanged)
@@ -138,9 +138,31 @@ def repeated_keys(key_hash: U64) -> list[NDArray[np.int64]]:
     return [order[starts[i] : ends[i]] for i in several]
 
 
-def positions_in(keys: pa.Array, known: pa.Array) -> NDArray[np.int64]:
-    """Return the position of each key among the known ones, -1 where it is none."""
-    if len(known) == 0:
-        return np.full(len(keys), -1, np.int64)
-    found = pc.index_in(keys, value_set=known)
-    return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False)).astype(np.int64)
+class KeyIndex:
+    """Where each of many natural keys stands: one sorted hash array for all batches.
+
+    Parameters
+    ----------
+    keys
+        Known keys, shape (m,).
+    """
+
+    def __init__(self, keys: pa.Array) -> None:
+        self._keys = keys.cast(pa.string())
+        hashes = key_hashes(self._keys)
+        self._order = np.argsort(hashes, kind="stable")
+        self._sorted = hashes[self._order]
+
+    def positions(self, keys: pa.Array) -> NDArray[np.int64]:
+        """Return the position of each key among the known ones, -1 where it is none, shape (n,)."""
+        if len(self._sorted) == 0:
+            return np.full(len(keys), -1, np.int64)
+        text = keys.cast(pa.string())
+        wanted = key_hashes(text)
+        at = np.minimum(np.searchsorted(self._sorted, wanted), len(self._sorted) - 1)
+        found = np.where((self._sorted[at] == wanted) & (wanted != 0), self._order[at], -1)
+        hit = np.flatnonzero(found >= 0)
+        # Equal hashes of different keys are possible in principle: the texts decide.
+        same = pc.equal(self._keys.take(pa.array(found[hit])), text.take(pa.array(hit)))
+        found[hit[~np.asarray(pc.fill_null(same, False))]] = -1
+        return found
