@@ -245,3 +245,35 @@ def test_kill_9_at_random_moments_loses_and_doubles_nothing(city, tmp_path):  # 
     # No number was spent on a load that died.
     assert rows(city, f"SELECT last_sequence FROM code_counter WHERE area = '{AREA}'") == [(n,)]
     assert list((city.data_dir / "tmp").glob("ingest-*")) == []
+
+
+def test_kill_9_during_a_bulk_change_leaves_all_old_or_all_new(city, tmp_path):  # noqa: F811
+    n = 8_000
+    side = int(np.sqrt(n)) + 1
+    shapes = [
+        shapely.box(x, y, x + 0.0001, y + 0.0001) for i in range(n) for x, y in [(114.381 + i % side * 0.0002, 30.491 + i // side * 0.0002)]
+    ]
+    write_layer(tmp_path / "c.gpkg", [{**GOOD, "fwbh": str(i)} for i in range(n)], shapes)
+    assert ingest(city, tmp_path).json()[0]["accepted"] == n
+    held = rows(city, "SELECT source_key, code FROM building ORDER BY source_key")
+    write_layer(tmp_path / "c.gpkg", [{**GOOD, "fwbh": str(i), "cs": 5} for i in range(n)], shapes)
+    argv = [sys.executable, "-m", "cim", "ingest", "census", str(tmp_path / "c.gpkg"), "--profile", str(tmp_path / "p.yaml"), "--json"]
+    started = time.monotonic()
+    subprocess.run([*argv, "--dry-run"], env=environment(city), capture_output=True, check=True)
+    lasts = time.monotonic() - started
+    random, killed = np.random.default_rng(12), 0
+    for _ in range(10):
+        child = subprocess.Popen(argv, env=environment(city), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(float(random.uniform(0.4, 1.0)) * lasts)
+        if child.poll() is None:
+            os.kill(child.pid, signal.SIGKILL)
+            killed += 1
+        child.wait()
+        state = rows(city, "SELECT storeys_above, version, count(*) FROM building GROUP BY 1, 2")
+        assert state in ([(4, 1, n)], [(5, 2, n)])
+        assert rows(city, "SELECT count(*) FROM building_history") == [(0 if state[0][1] == 1 else n,)]
+    assert killed >= 4
+    subprocess.run(argv, env=environment(city), capture_output=True, check=True)
+    assert rows(city, "SELECT storeys_above, version, count(*) FROM building GROUP BY 1, 2") == [(5, 2, n)]
+    assert rows(city, "SELECT storeys_above, version, count(*) FROM building_history GROUP BY 1, 2") == [(4, 1, n)]
+    assert rows(city, "SELECT source_key, code FROM building ORDER BY source_key") == held
