@@ -94,8 +94,15 @@ def list_(
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
         rows = changes.list_change_sets(connection, code=code, operation=operation, author=author, since=since, limit=limit)
-    columns = ("id", "recorded_at", "author", "operation", "reason", "dataset", "created", "updated", "retired", "undone_by")
-    emit(rows, as_json=as_json, text=lambda console: console.print(table("Changes 变更", columns, [[r[c] for c in columns] for r in rows])))
+    cells = []
+    for row in rows:
+        counts = f"+{row['created']} ~{row['updated']} −{row['retired']}"
+        undone = " (undone 已撤销)" if row["undone_by"] else ""
+        when = f"{row['recorded_at']:%Y-%m-%d %H:%M}"
+        cells.append([f"{row['id']}", f"{when} {row['author']}", f"{row['operation']} {counts}{undone}: {row['reason']}"])
+    drawn = table("Changes 变更", ["id", "when, who 时间、人员", "what 内容"], cells)
+    drawn.columns[0].min_width = 36
+    emit(rows, as_json=as_json, text=lambda console: console.print(drawn))
 
 
 @app.command()
