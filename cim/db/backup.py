@@ -8,7 +8,7 @@ import os
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from cim.errors import ConflictError, SourceSyntaxError, StoreError
 from cim.settings import Settings
 
 _FORMAT = "cim-backup-1"
+_ATTEMPTS = 100
 _COUNTED = ("division", "building", "address", "network_node", "network_edge", "bim_model", "bim_element")
 
 
@@ -114,20 +115,13 @@ def read_manifest(source: Path) -> dict[str, Any]:
     return dict(document)
 
 
-@contextlib.contextmanager
-def _held_counters(settings: Settings) -> Iterator[list[codes.Counter4] | None]:
-    """Hold the counters of the store that is about to be replaced: nobody issues a code until it is; None where none can be read."""
-    # Not `engine.connect`: the exchange ends this session too, and that is no error.
-    with contextlib.ExitStack() as stack:
-        held = None
-        try:
-            connection = stack.enter_context(contextlib.closing(psycopg.connect(engine.conninfo(settings))))
-            held = codes.hold_counters(connection)
-        except psycopg.errors.LockNotAvailable as error:
-            raise engine.store_error(error, settings) from error
-        except psycopg.Error:
-            held = None
-        yield held
+def _counters(settings: Settings, database: str) -> list[codes.Counter4] | None:
+    """Return the counters of a database of this server, None where they cannot be read."""
+    parts = engine.conninfo_parts(settings)
+    parts["dbname"] = database
+    with contextlib.suppress(psycopg.Error), psycopg.connect(engine.join_conninfo(parts)) as connection:
+        return codes.fetch_counters(connection)
+    return None
 
 
 def restore_backup(settings: Settings, source: Path, *, force: bool) -> int:
@@ -175,24 +169,49 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> int:
         restore = [find_programs().path("pg_restore"), *argv, "--exit-on-error", "--no-owner", str(dump)]
         _run(restore, environment, "pg_restore")
         made_year = datetime.fromisoformat(manifest["made_at"]).year
-        with _held_counters(settings) as replaced:
-            raised = _close_gap(settings, fresh, replaced, made_year)
+        _set_aside(settings, current, old)
+        try:
+            # Under its new name nobody finds the old store: what its counters say now is the last word.
+            raised = _close_gap(settings, fresh, _counters(settings, old), made_year)
             for name, folder in (("models", settings.models_dir), ("rasters", settings.rasters_dir)):
                 if (Path(scratch) / name).is_dir():
                     folder.mkdir(parents=True, exist_ok=True)
                     for file in (Path(scratch) / name).iterdir():
                         file.replace(folder / file.name)
-            _admin(
-                settings,
-                [
-                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)),
-                    sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(sql.Literal(current)),
-                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(current), sql.Identifier(old)),
-                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(fresh), sql.Identifier(current)),
-                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)),
-                ],
-            )
+            _admin(settings, [_rename(fresh, current)])
+        except BaseException:
+            _admin(settings, [_rename(old, current)])
+            raise
+        _admin(settings, [sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old))])
     return raised
+
+
+def _rename(name: str, to: str) -> sql.Composed:
+    return sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(to))
+
+
+def _set_aside(settings: Settings, current: str, old: str) -> None:
+    """Give the present store another name; its sessions are ended, as often as clients come back in between."""
+    parts = engine.conninfo_parts(settings)
+    parts["dbname"] = "postgres"
+    end = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(sql.Literal(current))
+    try:
+        with psycopg.connect(engine.join_conninfo(parts), autocommit=True) as connection:
+            names = {row[0] for row in connection.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", [[current, old]])}
+            if names == {old}:
+                return  # an exchange that was killed half-way: the store is set aside already
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)))
+            for attempt in range(_ATTEMPTS):
+                connection.execute(end)
+                try:
+                    connection.execute(_rename(current, old))
+                    return
+                except psycopg.errors.ObjectInUse:
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+                    time.sleep(0.05)
+    except psycopg.Error as error:
+        raise engine.store_error(error, settings) from error
 
 
 def _close_gap(settings: Settings, fresh: str, replaced: list[codes.Counter4] | None, made_year: int) -> int:

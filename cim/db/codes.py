@@ -106,19 +106,6 @@ def fetch_counters(connection: Connection) -> list[Counter4]:
     return [(str(row[0]), str(row[1]), int(row[2]), int(row[3])) for row in rows]
 
 
-def hold_counters(connection: Connection) -> list[Counter4]:
-    """End the other sessions of the store, keep new ones from issuing codes until the transaction ends, and return the counters.
-
-    For a store that is about to be replaced: no code can be issued between this look at the counters and the exchange.
-    """
-    connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-    connection.execute("SET LOCAL lock_timeout = '60s'")
-    connection.execute("LOCK TABLE code_counter IN EXCLUSIVE MODE")
-    return fetch_counters(connection)
-
-
 def close_gap_after_restore(connection: Connection, replaced: Sequence[Counter4] | None, made_year: int) -> int:
     """Raise the counters of a restored store above everything issued since the backup, and note what is skipped.
 
