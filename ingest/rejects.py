@@ -2,9 +2,11 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cim.db.datasets import Reject
 
@@ -22,11 +24,12 @@ def plain(record: dict[str, Any]) -> dict[str, Any]:
 
 
 class RejectLog:
-    """Refused records and counted warnings of one run."""
+    """Refused records and warnings of one run."""
 
     def __init__(self) -> None:
         self.rejects: list[Reject] = []
         self.warnings: Counter[str] = Counter()
+        self.warned: dict[str, list[NDArray[np.int64]]] = {}
         self.rows: list[int | None] = []
 
     def refuse(self, place: str, rule: str, message: str, message_zh: str, record: dict[str, Any], *, row: int | None = None) -> None:
@@ -37,6 +40,12 @@ class RejectLog:
     def note(self, rule: str) -> None:
         """Count a warning; the record is accepted."""
         self.warnings[rule] += 1
+
+    def flag(self, rule: str, rows: Sequence[int] | NDArray[np.int64]) -> None:
+        """Note a warning for accepted records by their numbers in the source, 0-based, shape (n,)."""
+        if len(rows):
+            self.warnings[rule] += len(rows)
+            self.warned.setdefault(rule, []).append(np.asarray(rows, np.int64))
 
     def report(self) -> dict[str, Any]:
         """Return counts per rule for the dataset's report."""

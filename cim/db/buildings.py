@@ -51,13 +51,13 @@ class Touched(NamedTuple):
     conflicts
         Values refused because a source with more authority has another one.
     unexplained
-        Buildings whose structure or year built changed without a reason (rule L01).
+        Codes of the buildings whose structure or year built changed without a reason (rule L01).
     """
 
     updated: int
     same: int
     conflicts: int
-    unexplained: int
+    unexplained: list[str]
 
 
 def fetch_known(connection: Connection, dataset: str) -> pa.Table:
@@ -174,7 +174,7 @@ def update_buildings(connection: Connection, tables: Iterable[pa.Table], source:
     connection.execute(sql.SQL("CREATE TEMPORARY TABLE staging ON COMMIT DROP AS SELECT {} FROM building WITH NO DATA").format(names))
     staged = copy_in(connection, "staging", tables, _kinds(COLUMNS))
     if staged == 0:
-        return Touched(0, 0, 0, 0)
+        return Touched(0, 0, 0, [])
     connection.execute("CREATE INDEX ON staging (code)")
     connection.execute("ANALYZE staging")
     # Where no raster covers a building, the ground it was given once stays.
@@ -191,9 +191,9 @@ def update_buildings(connection: Connection, tables: Iterable[pa.Table], source:
         )
     ).rowcount
     unexplained = connection.execute(
-        """SELECT count(*) FROM staging s JOIN building b USING (code)
+        """SELECT code FROM staging s JOIN building b USING (code)
            WHERE (s.structure <> b.structure OR s.year_built <> b.year_built) AND s.attributes ->> 'remark' IS NULL"""
-    ).fetchone()
+    ).fetchall()
     kept = [name for name in COLUMNS if name != "code"]
     updated = connection.execute(
         sql.SQL(
@@ -202,7 +202,7 @@ def update_buildings(connection: Connection, tables: Iterable[pa.Table], source:
         ).format(sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in kept)),
         [change_set],
     ).rowcount
-    return Touched(updated, same, conflicts, int(unexplained[0]) if unexplained else 0)
+    return Touched(updated, same, conflicts, [row[0] for row in unexplained])
 
 
 def keep_authority(connection: Connection, source: str, change_set: UUID) -> int:

@@ -26,12 +26,14 @@ from ingest.census.geometry import PlaceContext, transformed
 from ingest.census.prepare import KEY, ROW, Context, prepare
 from ingest.census.profile import find_profile, read_census_profile, require_fields
 from ingest.census.resolve import Resolution, find_overlaps, later_of_groups, match_new
+from ingest.census.rules import rule_text
 from ingest.census.run import CensusRun
 from ingest.census.scan import KeyIndex, Scan, repeated_keys
 from ingest.census.write import SCHEME, Written, write
 from ingest.layer import GEOMETRY, SurveyLayer, open_layer
 from ingest.rejects import RejectLog
-from ingest.report import RejectedFeatures, write_report
+from ingest.report import write_report
+from ingest.report_map import ReportedFeatures
 from ingest.source import sha256_of
 from ingest.spool import Spool, SpoolFolder
 from ingest.terrain.sample import stored_rasters
@@ -115,7 +117,7 @@ def ingest_census(
         if earlier is not None:
             return earlier
     cipher = cipher_from(settings) if profile.keep_encrypted else None
-    log, kept = RejectLog(), []
+    log, kept, areas = RejectLog(), [], []
     with SpoolFolder(settings.data_dir) as folder, executor_for(options.scheduler) as executor, pipeline.stages() as stages:
 
         def load(connection: Connection, dataset_id: UUID, change_set: UUID, log: RejectLog) -> tuple[Counts, dict[str, Any]]:
@@ -125,26 +127,60 @@ def ingest_census(
             seed = f"{profile.model_dump_json()}|{options.datum}"
             scan = Scan(layer, profile, seed, raw, register.fetch_known(connection, info.name), cipher)
             context = _context(run, settings, options.datum or "cgcs2000")
+            areas.append(context.place.areas.areas)
             return _load(run, scan, context, executor, folder, look_for_shift=options.datum is None), run.report
 
         outcome = pipeline.run(settings, info, load, reason=f"census from {info.source}", dry_run=dry_run, log=log)
         if report is not None:
-            write_report(report, outcome, log.rejects, _refused_features(log, kept[0], layer), language=settings.language)
+            write_report(
+                report, outcome, log.rejects, _refused_features(log, kept[0], layer), _warned_features(log, kept[0], layer),
+                boundaries=areas[0], language=settings.language,
+            )  # fmt: skip
     return outcome
 
 
-def _refused_features(log: RejectLog, raw: Spool, layer: SurveyLayer) -> RejectedFeatures | None:
+def _refused_features(log: RejectLog, raw: Spool, layer: SurveyLayer) -> ReportedFeatures | None:
     """Return the refused records as read, so that they can be mended and loaded again."""
     at = [i for i, row in enumerate(log.rows) if row is not None]
     if not at:
         return None
-    part = raw.take([log.rows[i] or 0 for i in at]).combine_chunks()
     rejects = [log.rejects[i] for i in at]
-    return RejectedFeatures(
+    return _features(
+        raw, layer, [log.rows[i] or 0 for i in at], [r.rule for r in rejects], [r.message for r in rejects],
+        [r.message_zh for r in rejects], [r.place for r in rejects],
+    )  # fmt: skip
+
+
+def _warned_features(log: RejectLog, raw: Spool, layer: SurveyLayer) -> ReportedFeatures | None:
+    """Return the accepted records with a warning as read, each once with all its rules."""
+    refused = {row for row in log.rows if row is not None}
+    rules: dict[int, list[str]] = {}
+    for rule, parts in sorted(log.warned.items()):
+        for row in np.concatenate(parts).tolist():
+            rules.setdefault(row, []).append(rule)
+    rows = sorted(rules.keys() - refused)
+    if not rows:
+        return None
+    texts = {language: ["; ".join(rule_text(rule, language) for rule in rules[row]) for row in rows] for language in ("en", "zh")}
+    return _features(
+        raw,
+        layer,
+        rows,
+        [", ".join(rules[row]) for row in rows],
+        texts["en"],
+        texts["zh"],
+        [f"{layer.layer}, row {row + 1}" for row in rows],
+    )
+
+
+def _features(
+    raw: Spool, layer: SurveyLayer, rows: list[int], rules: list[str], messages: list[str], messages_zh: list[str], places: list[str]
+) -> ReportedFeatures:
+    part = raw.take(rows).combine_chunks()
+    return ReportedFeatures(
         columns=part.select([name for name in part.column_names if not name.startswith("__")]),
-        wkb=part.column(GEOMETRY).combine_chunks(), crs=layer.crs, geometry_type=layer.geometry_type,
-        rules=[r.rule for r in rejects], messages=[r.message for r in rejects], messages_zh=[r.message_zh for r in rejects],
-        places=[r.place for r in rejects],
+        wkb=part.column(GEOMETRY).combine_chunks(), crs=layer.crs, geometry_type=layer.geometry_type, rules=rules, messages=messages,
+        messages_zh=messages_zh, places=places,
     )  # fmt: skip
 
 
@@ -202,7 +238,8 @@ def _load(run: CensusRun, scan: Scan, context: Context, executor: Executor, fold
     for done in executor.map(prepare, wanted(), context):
         spool.append(done.rows)
         faults.extend(done.faults)
-        run.log.warnings.update(done.warnings)
+        for rule, warned in done.warnings.items():
+            run.log.flag(rule, warned)
         repaired += done.repaired
         checked(done.rows.num_rows + len(done.faults))
     if repaired:
@@ -274,7 +311,6 @@ def _report(run: CensusRun, scan: Scan, written: Written) -> None:
     for title, names in (("personal_dropped", scan.personal.keys() - kept), ("personal_encrypted", scan.personal.keys() & kept)):
         if names:
             run.report[title] = {name: scan.personal[name] for name in sorted(names)}
-    if scan.bad_id_cards:
-        run.log.warnings["P01"] += scan.bad_id_cards
+    run.log.flag("P01", scan.bad_id_cards)
     if run.layer.unused_outlines:
         run.report["outlines_without_record"] = run.layer.unused_outlines[-1]

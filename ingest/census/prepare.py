@@ -53,14 +53,14 @@ class Prepared:
     faults
         Row number in the source, rule, message, Chinese message.
     warnings
-        Rule → number of accepted rows.
+        Rule → numbers of the accepted rows it warns of, in the source, shape (n,).
     repaired
         Number of repaired outlines and the sum of the changes of their areas (absolute, in source units squared).
     """
 
     rows: pa.RecordBatch
     faults: list[tuple[int, str, str, str]]
-    warnings: dict[str, int] = field(default_factory=dict)
+    warnings: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     repaired: int = 0
 
 
@@ -99,7 +99,7 @@ def prepare(raw: pa.RecordBatch, context: Context) -> Prepared:
     if PERSONAL in raw.schema.names:
         columns[PERSONAL] = raw.column(PERSONAL).take(take)
     faults = [(int(numbers[row]), rule, message, zh) for row, rule, message, zh in batch.faults]
-    warnings = {rule: int(count) for rule, rows in batch.warnings.items() if (count := np.count_nonzero(rows & batch.ok))}
+    warnings = {rule: numbers[rows & batch.ok] for rule, rows in batch.warnings.items() if (rows & batch.ok).any()}
     return Prepared(pa.record_batch(list(columns.values()), names=list(columns)), faults, warnings, len(placed.repaired))
 
 

@@ -46,7 +46,7 @@ class Scan:
     known: pa.Table
     cipher: Cipher | None = None
     personal: dict[str, int] = field(default_factory=dict)
-    bad_id_cards: int = 0
+    bad_id_cards: list[int] = field(default_factory=list)
     _key_hash: list[U64] = field(default_factory=list)
     _position: list[NDArray[np.int64]] = field(default_factory=list)
     _unchanged: list[NDArray[np.bool_]] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Scan:
             columns |= {ROW: pa.array(np.arange(self.n, self.n + n)), KEY: keys, HASH: content}
             if self.cipher is not None:
                 columns[PERSONAL], wrong = _encrypted(batch, self.profile, self.cipher)
-                self.bad_id_cards += wrong
+                self.bad_id_cards += [self.n + row for row in wrong]
             raw = pa.record_batch(list(columns.values()), names=list(columns))
             position = known_keys.positions(keys)
             unchanged = position >= 0
@@ -108,19 +108,20 @@ class Scan:
             yield raw, ~unchanged
 
 
-def _encrypted(batch: pa.RecordBatch, profile: CensusProfile, cipher: Cipher) -> tuple[pa.Array, int]:
-    """Return a JSON object of ciphertexts per row, and how many identity numbers fail their check and are dropped."""
+def _encrypted(batch: pa.RecordBatch, profile: CensusProfile, cipher: Cipher) -> tuple[pa.Array, list[int]]:
+    """Return a JSON object of ciphertexts per row, and the rows whose identity number fails its check and is dropped."""
     from stdnum.cn import ric
 
     kept = [name for name in profile.keep_encrypted if name in batch.schema.names]
     texts = {name: text_of(batch.column(name)).to_pylist() for name in kept}
-    out, wrong = [], 0
+    out: list[str | None] = []
+    wrong: list[int] = []
     for row in range(batch.num_rows):
         cells = {}
         for name in kept:
             value = texts[name][row]
             if value is not None and name == profile.id_card and not ric.is_valid(value):
-                wrong += 1
+                wrong.append(row)
                 continue
             if value is not None:
                 cells[name] = cipher.encrypt(value)

@@ -65,9 +65,7 @@ def write(run: CensusRun, table: pa.Table, known_code: NDArray[Any], found: Reso
     rows = table.column(ROW).to_numpy() if table.num_rows else np.empty(0, np.int64)
     run.refuse([(int(rows[at]), *words) for at, words in sorted(found.refused.items())])
     _review(run, table, rows, found)
-    overlapping = len(found.overlapping - set(found.refused))
-    if overlapping:
-        run.log.warnings["G04"] += overlapping
+    run.log.flag("G04", rows[sorted(found.overlapping - set(found.refused))])
     good = np.ones(table.num_rows, np.bool_)
     good[list(found.refused)] = False
     code = known_code.copy()
@@ -81,7 +79,7 @@ def write(run: CensusRun, table: pa.Table, known_code: NDArray[Any], found: Reso
     updates = np.flatnonzero(good & is_known)
     touched = register.update_buildings(run.connection, _known_rows(run, table, updates, code), run.profile.source_kind, run.change_set)
     if touched.unexplained:
-        run.log.warnings["L01"] += touched.unexplained
+        run.log.flag("L01", rows[updates[np.isin(code[updates].astype(str), touched.unexplained)]])
     if len(order):
         register.save_external_codes(run.connection, SCHEME, pa.array(issued), _numbers(table, order), new=True)
     if matched:

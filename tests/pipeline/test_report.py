@@ -60,6 +60,7 @@ def test_the_page_opens_in_a_browser_and_data_cannot_run_in_it(city, tmp_path): 
         assert page.title() == "Ingest report: c"
         assert page.locator("svg circle").count() == 3
         assert "A07" in page.inner_text("body")
+        assert "hzxm × 4" in page.inner_text("body")
         page.screenshot(path=str(tmp_path / "report.png"), full_page=True)
         browser.close()
     assert [url for url in asked if not url.startswith("file:")] == []
@@ -87,3 +88,26 @@ def test_a_clean_run_has_no_rejects_file_and_a_dry_run_reports_without_writing(c
     load(city, tmp_path, [GOOD])
     assert not (tmp_path / "report" / "rejects.gpkg").exists()
     assert "No record was refused" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_records_with_warnings_are_listed_drawn_and_packed_with_their_rules(city, tmp_path):  # noqa: F811
+    # Two outlines that share 30 % of their width, and nine storeys in 12 m: rule G04 twice, A05 once.
+    close = shapely.affinity.translate(SQUARE, (SQUARE.bounds[2] - SQUARE.bounds[0]) * 0.7)
+    low = {**GOOD, "fwbh": "3", "cs": 9, "gd": 12.0}
+    write_layer(
+        tmp_path / "c.gpkg", [GOOD, {**GOOD, "fwbh": "2"}, low, {**GOOD, "fwbh": "4", "nd": 1700}], [SQUARE, close, shifted(4), shifted(8)]
+    )
+    result = ingest(city, tmp_path, "c.gpkg", "--report", tmp_path / "report")
+    assert result.code == 0, result.err
+    report = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    listed = {(w["place"], *w["rules"]) for w in report["warnings"]}
+    assert {("c, row 1", "G04"), ("c, row 2", "G04")} <= {(place, rule) for place, *rules in listed for rule in rules}
+    assert "A05" in next(rules for place, *rules in listed if place == "c, row 3")
+    assert all(place != "c, row 4" for place, *_ in listed)
+    counted = {r["rule"]: r["warnings"] for r in report["rules"] if r["warnings"]}
+    assert counted == result.json()[0]["warnings_by_rule"]
+    assert sum(len(rules) for _, *rules in listed) == sum(counted.values())
+    meta, _, _, columns = pyogrio.raw.read(tmp_path / "report" / "warnings.gpkg")
+    packed = dict(zip([str(name) for name in meta["fields"]], columns, strict=True))
+    assert "hzxm" not in packed
+    assert {(place, *rules.split(", ")) for place, rules in zip(packed["_place"], packed["_rule"], strict=True)} == listed
