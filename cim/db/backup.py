@@ -8,7 +8,6 @@ import os
 import subprocess
 import tarfile
 import tempfile
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,12 @@ import psycopg
 from psycopg import sql
 
 from cim.clock import utc_now
-from cim.db import codes, engine, migrate
+from cim.db import codes, engine, exchange, migrate
 from cim.db.pg_programs import find_programs
 from cim.errors import ConflictError, SourceSyntaxError, StoreError
 from cim.settings import Settings
 
 _FORMAT = "cim-backup-1"
-_ATTEMPTS = 100
 _COUNTED = ("division", "building", "address", "network_node", "network_edge", "bim_model", "bim_element")
 
 
@@ -144,6 +142,7 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> int:
         pg_restore failed (the store is unchanged).
     """
     manifest = read_manifest(source)
+    exchange.put_back(settings)
     if not force and migrate.current_version(settings) is not None:
         with engine.connect(settings) as connection:
             row = connection.execute("SELECT count(*) FROM building").fetchone()
@@ -152,8 +151,7 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> int:
                 f"the store holds {row[0]} buildings, expected an empty one",
                 hint="make a backup of it, then `cim db restore --force`",
             )
-    current = str(engine.conninfo_parts(settings)["dbname"])
-    fresh, old = f"{current}_restoring", f"{current}_replaced"
+    _, fresh, old = exchange.names(settings)
     with tempfile.TemporaryDirectory(dir=settings.data_dir if settings.data_dir.is_dir() else None) as scratch:
         try:
             with tarfile.open(source) as archive:
@@ -163,13 +161,13 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> int:
         dump = Path(scratch) / "store.dump"
         if not dump.exists() or _sha256(dump) != manifest["store_sha256"]:
             raise SourceSyntaxError(source, "the database dump is damaged (checksum differs)")
-        _admin(settings, [sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(fresh)),
-                          sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(fresh))])  # fmt: skip
+        exchange.admin(settings, [sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(fresh)),
+                                  sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(fresh))])  # fmt: skip
         argv, environment = _libpq(settings, fresh)
         restore = [find_programs().path("pg_restore"), *argv, "--exit-on-error", "--no-owner", str(dump)]
         _run(restore, environment, "pg_restore")
         made_year = datetime.fromisoformat(manifest["made_at"]).year
-        _set_aside(settings, current, old)
+        exchange.set_aside(settings)
         try:
             # Under its new name nobody finds the old store: what its counters say now is the last word.
             raised = _close_gap(settings, fresh, _counters(settings, old), made_year)
@@ -178,40 +176,12 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> int:
                     folder.mkdir(parents=True, exist_ok=True)
                     for file in (Path(scratch) / name).iterdir():
                         file.replace(folder / file.name)
-            _admin(settings, [_rename(fresh, current)])
+            exchange.put_in_place(settings)
         except BaseException:
-            _admin(settings, [_rename(old, current)])
+            exchange.put_back(settings)
             raise
-        _admin(settings, [sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old))])
+        exchange.drop_replaced(settings)
     return raised
-
-
-def _rename(name: str, to: str) -> sql.Composed:
-    return sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(to))
-
-
-def _set_aside(settings: Settings, current: str, old: str) -> None:
-    """Give the present store another name; its sessions are ended, as often as clients come back in between."""
-    parts = engine.conninfo_parts(settings)
-    parts["dbname"] = "postgres"
-    end = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(sql.Literal(current))
-    try:
-        with psycopg.connect(engine.join_conninfo(parts), autocommit=True) as connection:
-            names = {row[0] for row in connection.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", [[current, old]])}
-            if names == {old}:
-                return  # an exchange that was killed half-way: the store is set aside already
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)))
-            for attempt in range(_ATTEMPTS):
-                connection.execute(end)
-                try:
-                    connection.execute(_rename(current, old))
-                    return
-                except psycopg.errors.ObjectInUse:
-                    if attempt == _ATTEMPTS - 1:
-                        raise
-                    time.sleep(0.05)
-    except psycopg.Error as error:
-        raise engine.store_error(error, settings) from error
 
 
 def _close_gap(settings: Settings, fresh: str, replaced: list[codes.Counter4] | None, made_year: int) -> int:
@@ -220,16 +190,5 @@ def _close_gap(settings: Settings, fresh: str, replaced: list[codes.Counter4] | 
     try:
         with psycopg.connect(engine.join_conninfo(parts)) as connection:
             return codes.close_gap_after_restore(connection, replaced, made_year)
-    except psycopg.Error as error:
-        raise engine.store_error(error, settings) from error
-
-
-def _admin(settings: Settings, statements: list[sql.Composed]) -> None:
-    parts = engine.conninfo_parts(settings)
-    parts["dbname"] = "postgres"
-    try:
-        with psycopg.connect(engine.join_conninfo(parts), autocommit=True) as connection:
-            for statement in statements:
-                connection.execute(statement)
     except psycopg.Error as error:
         raise engine.store_error(error, settings) from error

@@ -24,6 +24,7 @@ import psycopg
 
 from cim.db.memory import server_parameters
 from cim.db.pg_programs import PgPrograms, as_server, find_programs, reachable_by, server_account
+from cim.db.replaced import put_back_database
 from cim.errors import ClusterError, StorageFullError
 
 _DATABASE = "cim"
@@ -272,6 +273,8 @@ class Cluster:
 
     def _create_database(self) -> None:
         with psycopg.connect(self.conninfo("postgres"), autocommit=True, connect_timeout=10) as connection:
+            # A restore that was killed between its renames: an empty store in the old one's place would hide it.
+            put_back_database(connection, _DATABASE)
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_DATABASE]).fetchone() is None:
                 connection.execute("CREATE DATABASE cim")
 

@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from cim.db import engine
+from cim.db import engine, exchange
 from cim.db.job_schema import apply_job_schema
 from cim.errors import MigrationError
 from cim.settings import Settings
@@ -73,6 +73,7 @@ def migrate(settings: Settings) -> tuple[str | None, str]:
     MigrationError
         The store is newer than this program, or a statement failed; nothing is changed then.
     """
+    exchange.put_back(settings)
     before, target = current_version(settings), newest_version()
     if before is not None and before not in _known_versions():
         raise _newer(before, target)

@@ -1,11 +1,16 @@
 """Backup and restore: all or nothing."""
 
+import signal
+import subprocess
+import sys
+
 import pytest
 
-from cim.db import engine
+from cim.db import codes, engine
 from cim.settings import DatabaseSettings
 from tests.db.test_schema import _insert_building
 from tests.support.cli import run_cim
+from tests.support.server import environment
 
 CODE = "330109001001202100000100015"
 
@@ -59,6 +64,38 @@ def test_a_damaged_archive_is_refused_and_the_store_unchanged(filled, tmp_path, 
     assert "city.cimbak" in refused.err
     with engine.connect(filled) as connection:
         assert connection.execute("SELECT code FROM building").fetchall() == [(CODE,)]
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from cim.db import backup, exchange
+from cim.settings import Settings
+setattr(exchange, sys.argv[1], lambda settings: os.kill(os.getpid(), signal.SIGKILL))
+backup.restore_backup(Settings(), Path(sys.argv[2]), force=True)
+"""
+
+
+@pytest.mark.parametrize("step", ["set_aside", "put_in_place", "drop_replaced"])
+def test_kill_9_during_the_exchange_leaves_one_whole_store(filled, tmp_path, step):
+    with engine.connect(filled) as connection:
+        connection.execute("INSERT INTO code_counter VALUES ('CIM-BC27-v1', %s, 2021, 1)", [CODE[:12]])
+    archive = tmp_path / "city.cimbak"
+    assert run_cim(filled, "db", "backup", archive).code == 0
+    with engine.connect(filled) as connection:
+        connection.execute("UPDATE code_counter SET last_sequence = 8")
+        then = codes.fetch_counters(connection)
+    argv = [sys.executable, "-c", _KILLED, step, str(archive)]
+    killed = subprocess.run(argv, env=environment(filled), capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert run_cim(filled, "db", "migrate").code == 0
+    with engine.connect(filled) as connection:
+        assert connection.execute("SELECT code FROM building").fetchall() == [(CODE,)]
+        assert codes.fetch_counters(connection) == then
+    # The restore that follows knows what the killed one knew: no code comes again.
+    assert run_cim(filled, "db", "restore", archive, "--force").code == 0
+    with engine.connect(filled) as connection:
+        assert codes.fetch_counters(connection) == then
 
 
 def test_a_dry_run_writes_nothing(filled, tmp_path):
