@@ -26,6 +26,9 @@ Tree::
         InvalidParameterError
         UnknownCollectionError
         UnsupportedCrsError
+        UnauthenticatedError
+        ForbiddenError
+        LimitExceededError
 
 A message says where, what was found and what was expected; `hint` is the next thing to do. `code` is stable and unique per class.
 """
@@ -228,3 +231,31 @@ class UnsupportedCrsError(RequestError):
     """The CRS is not offered for this collection."""
 
     code = "request.unsupported_crs"
+
+
+class UnauthenticatedError(RequestError):
+    """The request needs a valid token."""
+
+    code = "request.unauthenticated"
+
+
+class ForbiddenError(RequestError):
+    """The token does not allow this."""
+
+    code = "request.forbidden"
+
+
+class LimitExceededError(RequestError):
+    """Too many requests, or a body, address or answer that is too large.
+
+    Parameters
+    ----------
+    retry_after_s
+        When a further request will be taken [s]; 0 = never in this size.
+    """
+
+    code = "request.limit_exceeded"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s

@@ -88,7 +88,9 @@ def create_app(settings: Settings, *, viewer: Path = DIST) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await state.pool.open()
+        await state.requests.open()
         yield
+        await state.requests.close()
         await state.pool.close()
 
     app = Starlette(

@@ -9,6 +9,7 @@ from cim.db.catalog import Collection
 from cim.db.features import FeatureReader, OutputCrs
 from cim.db.published import Catalogue, fetch_catalogue, fetch_signal
 from cim.db.read_pool import ReadPool
+from cim.db.request_pool import RequestPool
 from cim.errors import UnknownCollectionError
 from cim.settings import Settings
 from ogc_api import crs, openapi
@@ -62,6 +63,7 @@ class ServerState:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.pool = ReadPool(settings)
+        self.requests = RequestPool(settings)
         self.reader = FeatureReader(self.pool)
         self._current: Current | None = None
         self._looked_at = float("-inf")

@@ -8,6 +8,7 @@ import os
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from cim.clock import utc_now
-from cim.db import codes, engine, exchange, migrate
+from cim.db import codes, engine, exchange, migrate, row_security
 from cim.db.pg_programs import find_programs
 from cim.errors import ConflictError, SourceSyntaxError, StoreError
 from cim.settings import Settings
@@ -165,7 +166,10 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> int:
                                   sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(fresh))])  # fmt: skip
         argv, environment = _libpq(settings, fresh)
         restore = [find_programs().path("pg_restore"), *argv, "--exit-on-error", "--no-owner", str(dump)]
+        # Policies name roles, and roles are no part of a dump; what is declared about functions of extensions neither.
+        _with(settings, fresh, row_security.create_roles)
         _run(restore, environment, "pg_restore")
+        _with(settings, fresh, row_security.apply)
         made_year = datetime.fromisoformat(manifest["made_at"]).year
         exchange.set_aside(settings)
         try:
@@ -182,6 +186,16 @@ def restore_backup(settings: Settings, source: Path, *, force: bool) -> int:
             raise
         exchange.drop_replaced(settings)
     return raised
+
+
+def _with(settings: Settings, database: str, work: Callable[[engine.Connection], None]) -> None:
+    parts = engine.conninfo_parts(settings)
+    parts["dbname"] = database
+    try:
+        with psycopg.connect(engine.join_conninfo(parts)) as connection:
+            work(connection)
+    except psycopg.Error as error:
+        raise engine.store_error(error, settings) from error
 
 
 def _close_gap(settings: Settings, fresh: str, replaced: list[codes.Counter4] | None, made_year: int) -> int:

@@ -11,7 +11,7 @@ from psycopg import errors as pg_errors
 from psycopg.rows import TupleRow
 
 from cim.db.cluster import Cluster
-from cim.errors import CimError, ConflictError, StorageFullError, StoreError, StoreUnavailableError
+from cim.errors import CimError, ConflictError, ForbiddenError, StorageFullError, StoreError, StoreUnavailableError
 from cim.settings import Settings
 
 Connection = psycopg.Connection[TupleRow]
@@ -61,6 +61,8 @@ def store_error(error: psycopg.Error, settings: Settings) -> CimError:
         return StorageFullError(f"store {where}: no space left on its disk", hint="free disk space and run the command again")
     if isinstance(error, pg_errors.IntegrityError):
         return ConflictError(f"store {where}: {error.diag.message_primary} ({error.diag.constraint_name})")
+    if isinstance(error, pg_errors.InsufficientPrivilege) and "row-level security" in str(error.diag.message_primary):
+        return ForbiddenError("the feature lies, or would lie, outside of the divisions of this token")
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
         text = str(error).strip().splitlines()[-1] if str(error).strip() else "no answer"
         if "authentication failed" in text or "no password supplied" in text:

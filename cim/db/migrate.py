@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from cim.db import engine, exchange
+from cim.db import engine, exchange, row_security
 from cim.db.job_schema import apply_job_schema
 from cim.errors import MigrationError
 from cim.settings import Settings
@@ -78,6 +78,9 @@ def migrate(settings: Settings) -> tuple[str | None, str]:
     if before is not None and before not in _known_versions():
         raise _newer(before, target)
     if before == target:
+        with engine.connect(settings) as connection:
+            if not row_security.is_applied(connection):
+                row_security.apply(connection)
         return before, target
     config = _config()
     try:
@@ -85,6 +88,7 @@ def migrate(settings: Settings) -> tuple[str | None, str]:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             apply_job_schema(connection)
+            row_security.apply_with(connection)
     except sqlalchemy.exc.DBAPIError as error:
         original = error.orig
         detail = original.diag.message_primary if isinstance(original, psycopg.Error) else str(original)

@@ -11,7 +11,8 @@ from psycopg import sql as pg
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from cim.db import engine
+from cim.access import RowScope
+from cim.db import engine, row_security
 from cim.errors import CimError, StoreUnavailableError
 from cim.settings import Settings
 
@@ -63,8 +64,15 @@ class ReadPool:
         """Close all connections."""
         await self._pool.close()
 
-    async def rows(self, statement: Statement, parameters: dict[str, Any] | None = None) -> Sequence[TupleRow]:
+    async def rows(
+        self, statement: Statement, parameters: dict[str, Any] | None = None, *, scope: RowScope | None = None
+    ) -> Sequence[TupleRow]:
         """Run a reading statement and return its rows.
+
+        Parameters
+        ----------
+        scope
+            Row filter of the principal, None for all rows.
 
         Raises
         ------
@@ -77,7 +85,7 @@ class ReadPool:
             raise self._unavailable()
         try:
             try:
-                return await self._run(statement, parameters)
+                return await self._run(statement, parameters, scope)
             except PoolTimeout:
                 raise
             except psycopg.OperationalError as error:
@@ -85,7 +93,7 @@ class ReadPool:
                     raise
             # Connections of before a restart of the store are dead: drop them and ask once more.
             await self._pool.check()
-            return await self._run(statement, parameters)
+            return await self._run(statement, parameters, scope)
         except CimError:
             raise
         except PoolTimeout as error:
@@ -99,7 +107,12 @@ class ReadPool:
     def _unavailable(self) -> StoreUnavailableError:
         return StoreUnavailableError(f"store {engine.address(self._settings)}: no connection in time", hint="cim db status; cim db start")
 
-    async def _run(self, statement: Statement, parameters: dict[str, Any] | None) -> Sequence[TupleRow]:
+    async def _run(self, statement: Statement, parameters: dict[str, Any] | None, scope: RowScope | None) -> Sequence[TupleRow]:
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(statement, parameters)
-            return await cursor.fetchall()
+            if scope is None:
+                cursor = await connection.execute(statement, parameters)
+                return await cursor.fetchall()
+            async with connection.transaction():
+                await connection.execute(row_security.ENTER, row_security.settings_of(scope))
+                cursor = await connection.execute(statement, parameters)
+                return await cursor.fetchall()
