@@ -45,6 +45,12 @@ class ServerSettings(BaseModel):
     public_url: str = Field(default="", description="address clients use, behind a proxy; empty = http://host:port")
     page_limit_default: int = Field(default=100, ge=1, description="features per page without limit=")
     page_limit_max: int = Field(default=10_000, ge=1, description="largest limit= accepted")
+    count_exact_to: int = Field(default=100_000, ge=0, description="filtered counts are exact up to this number, estimates beyond")
+    cursor_key: SecretStr | None = Field(
+        default=None, description="secret that signs cursors of next links; unset = made once and kept in the data folder"
+    )
+    tile_cache_mb: int = Field(default=128, ge=0, description="memory for finished vector tiles per process [MB]; 0 = none")
+    tile_max_age_s: int = Field(default=0, ge=0, description="how long clients may use a vector tile without asking again [s]")
 
 
 class Settings(BaseSettings):

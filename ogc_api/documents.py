@@ -8,31 +8,11 @@ from starlette.responses import Response
 
 from cim.db.published import Published
 from ogc_api import schemas
+from ogc_api.conformance import CONFORMANCE
 from ogc_api.negotiation import base_url, language, output_format
 from ogc_api.parameters import refuse_unknown
 from ogc_api.pygeoapi_config import BASE, describe
 from ogc_api.state import Current, state_of
-
-CONFORMANCE = (
-    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
-    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
-    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
-    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/html",
-    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/oas30",
-    "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/collections",
-    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
-    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
-    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
-    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
-    "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
-    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables",
-    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables-query-parameters",
-    # QGIS looks for this id, newer clients for the one of Common part 3.
-    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/schemas",
-    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/core-roles-features",
-    "http://www.opengis.net/spec/ogcapi-common-3/1.0/conf/schemas",
-)
-"""Conformance classes that this server implements and tests."""
 
 _DROPPED_RELATIONS = ("/tiling-schemes", "/job-list")
 

@@ -5,13 +5,18 @@ from typing import Any
 from cim.db.catalog import Attribute, collections
 from cim.settings import ServerSettings
 from ogc_api.crs import CRS84
+from ogc_api.formats import FORMATS
 
 _DROPPED = ("/asyncapi", "/TileMatrixSets", "/TileMatrixSets/{tileMatrixSetId}")
 _JSON_OBJECT = {"schema": {"type": "object"}}
 _DATETIME = (
-    "RFC 3339 instant or interval. Selects features whose current state was true then (valid_from not after it); "
-    "earlier states are not searched."
+    "RFC 3339 instant or interval. An instant selects the state of then, an interval the last state in it; collections without "
+    "history have one state."
 )
+_SHARED = (
+    "items-f", "lang", "limit", "offset", "cursor", "count", "bbox", "bbox-crs", "crs", "datetime", "q", "filter", "filter-lang",
+    "filter-crs", "properties", "sortby", "skipGeometry",
+)  # fmt: skip
 
 
 def complete(document: dict[str, Any], settings: ServerSettings) -> dict[str, Any]:
@@ -36,7 +41,7 @@ def complete(document: dict[str, Any], settings: ServerSettings) -> dict[str, An
             continue
         paths[items] = {"get": {**paths[items]["get"], "parameters": _item_parameters(collection.queryables), "responses": _responses()}}
         code = {"name": "featureId", "in": "path", "required": True, "description": "code of the feature", "schema": {"type": "string"}}
-        shared = [{"$ref": f"#/components/parameters/{name}"} for name in ("crs", "items-f", "lang")]
+        shared = [{"$ref": f"#/components/parameters/{name}"} for name in ("crs", "datetime", "items-f", "lang")]
         paths[item] = {"get": {**paths[item]["get"], "parameters": [code, *shared], "responses": _responses("404")}}
     paths.update(_own_paths())
     return document
@@ -55,10 +60,17 @@ def _parameters(settings: ServerSettings) -> dict[str, Any]:
         "bbox-crs": _query("bbox-crs", "CRS of bbox, one of the collection's crs", uri),
         "crs": _query("crs", "CRS of the answer, one of the collection's crs", uri),
         "datetime": _query("datetime", _DATETIME, {"type": "string"}),
+        "count": _query("count", "auto: exact up to a threshold, then an estimate", {"type": "string", "enum": ["auto", "exact", "none"]}),
+        "q": _query("q", "words that must all occur in codes, names and addresses", {"type": "string", "maxLength": 200}),
+        "filter": _query("filter", "CQL2 expression over the queryables", {"type": "string"}),
+        "filter-lang": _query(
+            "filter-lang", "language of filter", {"type": "string", "enum": ["cql2-text", "cql2-json"], "default": "cql2-text"}
+        ),
+        "filter-crs": _query("filter-crs", "CRS of geometries in filter, one of the collection's crs", uri),
         "properties": _query("properties", "attributes to write", name_list),
         "sortby": _query("sortby", "attributes to sort by, - in front for descending", name_list),
         "skipGeometry": _query("skipGeometry", "leave the geometry out", {"type": "boolean", "default": False}),
-        "items-f": _query("f", "format", {"type": "string", "enum": ["json", "html"], "default": "json"}),
+        "items-f": _query("f", "format", {"type": "string", "enum": list(FORMATS), "default": "json"}),
     }
 
 
@@ -75,8 +87,7 @@ def _query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any
 
 
 def _item_parameters(attributes: tuple[Attribute, ...]) -> list[dict[str, Any]]:
-    shared = ("items-f", "lang", "limit", "offset", "cursor", "bbox", "bbox-crs", "crs", "datetime", "properties", "sortby", "skipGeometry")
-    made: list[dict[str, Any]] = [{"$ref": f"#/components/parameters/{name}"} for name in shared]
+    made: list[dict[str, Any]] = [{"$ref": f"#/components/parameters/{name}"} for name in _SHARED]
     for one in attributes:
         schema: dict[str, Any] = {"type": "string", "format": one.type} if one.type in ("date", "date-time") else {"type": one.type}
         if one.values:
@@ -90,7 +101,11 @@ def _responses(*more: str) -> dict[str, Any]:
     texts = {"400": "invalid parameter", "404": "no such feature", "503": "the store does not answer; try again"}
     good = {
         "description": "features as GeoJSON",
-        "content": {"application/geo+json": _JSON_OBJECT, "text/html": {"schema": {"type": "string"}}},
+        "content": {
+            "application/geo+json": _JSON_OBJECT,
+            "text/html": {"schema": {"type": "string"}},
+            **{one.media_type: {"schema": {"type": "string", "format": "binary"}} for one in FORMATS.values() if one.source == "rows"},
+        },
     }
     return {"200": good, **{status: {"description": texts[status], "content": error} for status in ("400", *more, "503")}}
 

@@ -2,27 +2,37 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, cast, get_args
 
 from starlette.datastructures import QueryParams
 
-from cim.db.catalog import Attribute, Collection
-from cim.db.features import FeatureQuery, OutputCrs, SortKey
+from cim.clock import utc_now
+from cim.cql2.parse import parse_filter
+from cim.db.catalog import Attribute, Collection, collections
+from cim.db.cql2_sql import compile_filter, field_types
+from cim.db.feature_sql import Condition, FeatureQuery, OutputCrs, SortKey
+from cim.db.features import CountMode
 from cim.db.published import Box
 from cim.errors import InvalidParameterError
 from cim.settings import ServerSettings
-from ogc_api import crs, cursor
+from ogc_api import crs
+from ogc_api.cursor import Signer
 
-PAGE = ("f", "lang", "limit", "offset", "cursor", "bbox", "bbox-crs", "crs", "datetime", "properties", "sortby", "skipGeometry")
+SELECTION = ("bbox", "bbox-crs", "crs", "datetime", "q", "filter", "filter-lang", "filter-crs", "properties", "sortby", "skipGeometry")
+"""Parameters that choose features and what is written of them."""
+
+PAGE = ("f", "lang", "limit", "offset", "cursor", "count", *SELECTION)
 """Parameters of an items request besides the queryables."""
 
-ITEM = ("f", "lang", "crs")
+ITEM = ("f", "lang", "crs", "datetime")
 """Parameters of a single feature's request."""
 
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 _BIGINT = 2**63
+_SEARCH_LENGTH, _SEARCH_WORDS = 200, 8
 
 
 @dataclass(frozen=True)
@@ -35,10 +45,13 @@ class ItemsRequest:
         What to read.
     crs_uri
         CRS of the answer, for ``Content-Crs``.
+    count
+        Whether and how to count what matches.
     """
 
     query: FeatureQuery
     crs_uri: str
+    count: CountMode = "auto"
 
 
 def refuse_unknown(sent: QueryParams, allowed: Iterable[str]) -> None:
@@ -59,7 +72,9 @@ def refuse_unknown(sent: QueryParams, allowed: Iterable[str]) -> None:
         seen.add(name)
 
 
-def parse_items(sent: QueryParams, collection: Collection, choices: dict[str, OutputCrs], limits: ServerSettings) -> ItemsRequest:
+def parse_items(
+    sent: QueryParams, collection: Collection, choices: dict[str, OutputCrs], limits: ServerSettings, cursors: Signer
+) -> ItemsRequest:
     """Check the parameters of an items request.
 
     Parameters
@@ -68,40 +83,126 @@ def parse_items(sent: QueryParams, collection: Collection, choices: dict[str, Ou
         Offered CRS by URI.
     limits
         Default and largest page.
+    cursors
+        Reads the cursors of next links.
 
     Raises
     ------
     InvalidParameterError
         A parameter is unknown or its value is not allowed.
     UnsupportedCrsError
-        ``crs`` or ``bbox-crs`` is not offered.
+        ``crs``, ``bbox-crs`` or ``filter-crs`` is not offered.
     """
-    filterable = {one.name: one for one in collection.queryables}
-    refuse_unknown(sent, [*PAGE, *(name for name in filterable if name not in PAGE)])
+    _refuse_unknown(sent, PAGE, collection)
+    query, crs_uri = _selection(sent, collection, choices, PAGE)
+    if "cursor" in sent and "offset" in sent:
+        raise InvalidParameterError("offset", sent["offset"][:80], "either offset or cursor")
+    count = sent.get("count", "auto")
+    if count not in get_args(CountMode):
+        raise InvalidParameterError("count", count[:80], f"one of {', '.join(get_args(CountMode))}")
+    query = replace(
+        query,
+        limit=min(_integer("limit", sent.get("limit", str(limits.page_limit_default)), least=1), limits.page_limit_max),
+        offset=_integer("offset", sent["offset"], least=0) if "offset" in sent else 0,
+        after=cursors.decode(sent["cursor"], collection.id, query.sort) if "cursor" in sent else None,
+    )
+    return ItemsRequest(query, crs_uri, cast("CountMode", count))
+
+
+def parse_selection(sent: QueryParams, collection: Collection, choices: dict[str, OutputCrs], more: tuple[str, ...] = ()) -> ItemsRequest:
+    """Check the parameters of a request for everything that matches: as `parse_items`, without pages.
+
+    Parameters
+    ----------
+    more
+        Further parameters, which the caller reads.
+    """
+    known = (*SELECTION, *more)
+    _refuse_unknown(sent, known, collection)
+    return ItemsRequest(*_selection(sent, collection, choices, known))
+
+
+def _refuse_unknown(sent: QueryParams, known: tuple[str, ...], collection: Collection) -> None:
+    filterable = _filterable(collection)
+    if len(sent) != len(sent.multi_items()) or not all(name in known or name in filterable for name in sent):
+        refuse_unknown(sent, [*known, *(name for name in filterable if name not in known)])
+
+
+def _filterable(collection: Collection) -> dict[str, Attribute]:
+    return _queryables(collection.id)
+
+
+@cache
+def _queryables(collection_id: str) -> dict[str, Attribute]:
+    return {one.name: one for one in collections()[collection_id].queryables}
+
+
+def _selection(
+    sent: QueryParams, collection: Collection, choices: dict[str, OutputCrs], known: tuple[str, ...]
+) -> tuple[FeatureQuery, str]:
+    filterable = _filterable(collection)
     crs_uri = sent.get("crs", crs.CRS84)
     boxes, heights = (
         parse_bbox(sent["bbox"], crs.choose(sent.get("bbox-crs", crs.CRS84), choices, parameter="bbox-crs"))
         if ("bbox" in sent)
         else ((), None)
     )
-    sort = parse_sortby(sent["sortby"], collection) if "sortby" in sent else ()
-    if "cursor" in sent and "offset" in sent:
-        raise InvalidParameterError("offset", sent["offset"][:80], "either offset or cursor")
     query = FeatureQuery(
         collection=collection,
-        limit=min(_integer("limit", sent.get("limit", str(limits.page_limit_default)), least=1), limits.page_limit_max),
-        offset=_integer("offset", sent.get("offset", "0"), least=0),
-        after=cursor.decode(sent["cursor"], collection.id, sort) if "cursor" in sent else None,
+        limit=1,
         boxes=boxes,
         heights=heights,
-        filters=tuple((filterable[name], parse_value(value, filterable[name])) for name, value in sent.items() if name not in PAGE),
-        valid_by=parse_datetime(sent["datetime"]) if "datetime" in sent else None,
+        filters=tuple((filterable[name], parse_value(value, filterable[name])) for name, value in sent.items() if name not in known),
+        where=_where(sent, collection, choices) if "filter" in sent else None,
+        search=_words(sent["q"]) if "q" in sent else (),
+        moment=past(sent["datetime"], collection) if "datetime" in sent else None,
         properties=_properties(sent["properties"], collection) if "properties" in sent else None,
-        sort=sort,
+        sort=parse_sortby(sent["sortby"], collection) if "sortby" in sent else (),
         skip_geometry=_boolean("skipGeometry", sent.get("skipGeometry", "false")),
         crs=crs.choose(crs_uri, choices, parameter="crs"),
     )
-    return ItemsRequest(query, crs_uri)
+    for name in ("filter-lang", "filter-crs"):
+        if name in sent and "filter" not in sent:
+            _filter_options(sent, choices)
+    return query, crs_uri
+
+
+def past(text: str, collection: Collection) -> datetime | None:
+    """Read ``datetime`` and return the moment whose state is meant, None for the present one.
+
+    An instant means the state of then; an interval the last state in it. A collection without history has one state only.
+    """
+    end = parse_datetime(text)
+    return end if end is not None and collection.is_versioned and end < utc_now() else None
+
+
+def _filter_options(sent: QueryParams, choices: dict[str, OutputCrs]) -> tuple[str, OutputCrs]:
+    language = sent.get("filter-lang", "cql2-text")
+    if language not in {"cql2-text", "cql2-json"}:
+        raise InvalidParameterError("filter-lang", language[:80], "cql2-text or cql2-json")
+    return language, crs.choose(sent.get("filter-crs", crs.CRS84), choices, parameter="filter-crs")
+
+
+def _where(sent: QueryParams, collection: Collection, choices: dict[str, OutputCrs]) -> Condition:
+    language, chosen = _filter_options(sent, choices)
+    return _compiled(sent["filter"], language, collection.id, chosen)
+
+
+@lru_cache(maxsize=512)
+def _compiled(text: str, language: str, collection_id: str, filter_crs: OutputCrs) -> Condition:
+    collection = collections()[collection_id]
+    node = parse_filter(text, language, field_types(collection), lambda shape: crs.geometry_to_store(shape, filter_crs))
+    return compile_filter(node, collection)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    if "\x00" in text or len(text) > _SEARCH_LENGTH:
+        raise InvalidParameterError("q", text[:80], f"words, at most {_SEARCH_LENGTH} characters")
+    # Commas separate alternatives in other servers; here every word must occur.
+    words = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    if not words or len(words) > _SEARCH_WORDS:
+        raise InvalidParameterError("q", text[:80], f"1 to {_SEARCH_WORDS} words")
+    return words
 
 
 def parse_bbox(text: str, bbox_crs: OutputCrs) -> tuple[tuple[Box, ...], tuple[float, float] | None]:

@@ -9,14 +9,12 @@ from pygeoapi.api import API, APIRequest, describe_collections, landing_page, op
 from pygeoapi.api.processes import describe_processes, get_jobs
 from pygeoapi.l10n import str2locale
 from pygeoapi.openapi import get_oas
-from pygeoapi.provider.base import BaseProvider, ProviderItemNotFoundError
+from pygeoapi.provider.base import BaseProvider
 from pygeoapi.util import render_j2_template
 from starlette.requests import Request
 from starlette.responses import Response
 
 from cim.db.catalog import collections
-from cim.db.features import FeatureQuery, FeatureReader, OutputCrs
-from cim.errors import NotFoundError
 from ogc_api.pygeoapi_config import BASE
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
@@ -34,53 +32,15 @@ _FUNCTIONS: dict[str, Callable[..., tuple[dict[str, str], int, str | bytes]]] = 
 }
 
 
-class ReaderHandle:
-    """Gives pygeoapi's synchronous provider the asynchronous reader of the server.
-
-    Parameters
-    ----------
-    reader
-        Reads features.
-    loop
-        Event loop of the server.
-    """
-
-    def __init__(self, reader: FeatureReader, loop: asyncio.AbstractEventLoop) -> None:
-        self._reader = reader
-        self._loop = loop
-
-    def __deepcopy__(self, _: dict[int, object]) -> "ReaderHandle":
-        # pygeoapi copies its configuration; connections cannot be copied.
-        return self
-
-    def page(self, query: FeatureQuery) -> dict[str, Any]:
-        """Return a page as a FeatureCollection; called from a worker thread of the loop."""
-        page = asyncio.run_coroutine_threadsafe(self._reader.page(query), self._loop).result()
-        return {
-            "type": "FeatureCollection",
-            "features": orjson.loads(f"[{page.features}]"),
-            "numberMatched": page.matched,
-            "numberReturned": page.returned,
-        }
-
-    def item(self, collection: str, code: str) -> dict[str, Any]:
-        """Return one feature; called from a worker thread of the loop."""
-        text = asyncio.run_coroutine_threadsafe(self._reader.item(collections()[collection], code, OutputCrs()), self._loop).result()
-        found: dict[str, Any] = orjson.loads(text)
-        return found
-
-
 class CimProvider(BaseProvider):  # type: ignore[misc]  # pygeoapi ships no types
-    """Feature provider over `FeatureReader`; knows that EPSG:4490 is stored longitude, latitude.
+    """Tells pygeoapi the fields of a collection (OpenAPI, documents); features are served by `ogc_api.items` and by nobody else.
 
-    Pages of clients are served by `ogc_api.items` from the same statements; pygeoapi asks this class for the fields (OpenAPI) and
-    may ask it for features.
+    pygeoapi knows nothing of principals: a provider that read rows would be a way around their row filter.
     """
 
     def __init__(self, provider_def: dict[str, Any]) -> None:
         super().__init__(provider_def)
         self._collection = collections()[self.data["collection"]]
-        self._handle: ReaderHandle = self.data["reader"]
         self.get_fields()
 
     def get_fields(self) -> dict[str, dict[str, Any]]:
@@ -90,18 +50,6 @@ class CimProvider(BaseProvider):  # type: ignore[misc]  # pygeoapi ships no type
             for one in self._collection.queryables
         }
         return self._fields
-
-    def query(self, offset: int = 0, limit: int = 10, resulttype: str = "results", **_: object) -> dict[str, Any]:
-        """Return a page of features in CRS84; filters are the business of `ogc_api.items`."""
-        page = self._handle.page(FeatureQuery(self._collection, limit=limit, offset=offset))
-        return {**page, "features": []} if resulttype == "hits" else page
-
-    def get(self, identifier: str, **_: object) -> dict[str, Any]:
-        """Return one feature in CRS84."""
-        try:
-            return self._handle.item(self._collection.id, identifier)
-        except NotFoundError as error:
-            raise ProviderItemNotFoundError(error.message) from error
 
 
 class Front:

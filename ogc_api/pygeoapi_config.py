@@ -18,19 +18,11 @@ _WORLD = (-180.0, -90.0, 180.0, 90.0)
 _SPDX = {"CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "ODbL-1.0", "ODC-By-1.0", "PDDL-1.0", "Apache-2.0", "MIT"}
 
 
-def configuration(catalogue: Catalogue, settings: Settings, reader: object) -> dict[str, Any]:
-    """Return pygeoapi's configuration.
-
-    Parameters
-    ----------
-    reader
-        Handed to the provider of every collection.
-    """
+def configuration(catalogue: Catalogue, settings: Settings) -> dict[str, Any]:
+    """Return pygeoapi's configuration."""
     first, second = ("zh", "en") if settings.language == "zh" else ("en", "zh")
     offered = list(crs.offered(catalogue.profile))
-    resources = {
-        collection_id: _resource(one, catalogue, offered, reader, settings.language) for collection_id, one in catalogue.published.items()
-    }
+    resources = {collection_id: _resource(one, catalogue, offered, settings.language) for collection_id, one in catalogue.published.items()}
     return {
         "server": {
             "bind": {"host": settings.server.host, "port": settings.server.port},
@@ -80,7 +72,7 @@ def _metadata(catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def _resource(one: Published, catalogue: Catalogue, offered: list[str], reader: object, language: str) -> dict[str, Any]:
+def _resource(one: Published, catalogue: Catalogue, offered: list[str], language: str) -> dict[str, Any]:
     collection = one.collection
     return {
         "type": "collection",
@@ -93,7 +85,7 @@ def _resource(one: Published, catalogue: Catalogue, offered: list[str], reader: 
             {
                 "type": "feature",
                 "name": PROVIDER,
-                "data": {"collection": collection.id, "reader": reader},
+                "data": {"collection": collection.id},
                 "id_field": "code",
                 "title_field": "name" if collection.attribute("name") else "code",
                 "crs": offered,

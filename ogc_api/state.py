@@ -1,22 +1,33 @@
 """State of a running server: connections, and the published catalogue with the documents made from it."""
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass
 from functools import partial
 
+from starlette.requests import HTTPConnection
+
 from cim.db.catalog import Collection
-from cim.db.features import FeatureReader, OutputCrs
+from cim.db.feature_sql import OutputCrs
+from cim.db.features import Counter
 from cim.db.published import Catalogue, fetch_catalogue, fetch_signal
 from cim.db.read_pool import ReadPool
 from cim.db.request_pool import RequestPool
-from cim.errors import UnknownCollectionError
+from cim.db.session import Session
+from cim.errors import CimError, UnknownCollectionError
 from cim.settings import Settings
-from ogc_api import crs, openapi
-from ogc_api.pygeoapi_adapter import Front, ReaderHandle
+from ogc_api import crs, cursor, openapi
+from ogc_api.access import principal_of
+from ogc_api.pygeoapi_adapter import Front
 from ogc_api.pygeoapi_config import configuration
 
+_LOG = logging.getLogger(__name__)
 _LOOK_EVERY_S = 2.0
+_WAIT_UP_TO_S = 1.0
+"""A catalogue that was read faster than this is waited for; a slower one is read behind the scenes while the old one is served [s]."""
+_SHARE = 10.0
+"""At most one part in so many of the time is spent on reading the catalogue."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +75,20 @@ class ServerState:
         self.settings = settings
         self.pool = ReadPool(settings)
         self.requests = RequestPool(settings)
-        self.reader = FeatureReader(self.pool)
+        self.counter = Counter(settings.server.count_exact_to)
+        self.cursors = cursor.Signer(settings)
+        self.signal = ""
+        """Changes whenever something was published; at most two seconds old."""
         self._current: Current | None = None
         self._looked_at = float("-inf")
+        self._read_at = float("-inf")
+        self._took_s = 0.0
         self._lock = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
+
+    def session(self, request: HTTPConnection) -> Session:
+        """Return the way to the rows for a request: whoever asks, with his row filter. There is no other way."""
+        return Session(self.requests, principal_of(request))
 
     async def current(self) -> Current:
         """Return the catalogue, read again when the store has changed; looks at most every two seconds.
@@ -87,15 +108,35 @@ class ServerState:
             raise RuntimeError("catalogue was not read")
         return self._current
 
+    def look_soon(self) -> None:
+        """Make the next request look at the store: something was just written by this process."""
+        self._looked_at = float("-inf")
+
     async def _look(self) -> None:
         known = self._current
-        if known is None or await fetch_signal(self.pool) != known.catalogue.signal:
-            catalogue = await fetch_catalogue(self.pool)
-            handle = ReaderHandle(self.reader, asyncio.get_running_loop())
-            config = configuration(catalogue, self.settings, handle)
-            front = await asyncio.to_thread(Front, config, partial(openapi.complete, settings=self.settings.server))
-            self._current = Current(catalogue, front, crs.offered(catalogue.profile))
+        self.signal = await fetch_signal(self.pool)
         self._looked_at = time.monotonic()
+        if known is not None and self.signal == known.catalogue.signal:
+            return
+        if known is None or self._took_s < _WAIT_UP_TO_S:
+            await self._read()
+        elif (self._reading is None or self._reading.done()) and time.monotonic() - self._read_at > _SHARE * self._took_s:
+            self._reading = asyncio.create_task(self._read_quietly())
+
+    async def _read_quietly(self) -> None:
+        try:
+            await self._read()
+        except CimError as error:
+            _LOG.warning("the catalogue could not be read again: [%s] %s", error.code, error.message)
+
+    async def _read(self) -> None:
+        started = time.monotonic()
+        catalogue = await fetch_catalogue(self.pool)
+        config = configuration(catalogue, self.settings)
+        front = await asyncio.to_thread(Front, config, partial(openapi.complete, settings=self.settings.server))
+        self._current = Current(catalogue, front, crs.offered(catalogue.profile))
+        self._read_at = time.monotonic()
+        self._took_s = self._read_at - started
 
 
 def state_of(app: object) -> ServerState:

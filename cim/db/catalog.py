@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from cim.db import labels
 from cim.db.tables import bim, network, register
+from cim.exchange.model import ColumnType, ExportCollection, ExportColumn
 from cim.profile import Names
 
 FieldType = Literal["string", "integer", "number", "boolean", "date", "date-time", "object"]
@@ -27,6 +28,10 @@ _INTERNAL = {"id", "geom", "kind", "county_code", "code_scheme", "dataset_id", "
     "match_evidence",
     "attribute_sources",
 }
+_SEARCHED = (
+    "code", "name", "long_name", "address", "full_text", "road", "house_number", "survey_no", "owner", "ifc_class", "object_type", "tag",
+)  # fmt: skip
+"""Attributes that a search by words looks into."""
 _CONTRACT_BUILDINGS = (
     "code", "name", "address", "division_code", "height_m", "ground_elevation_m", "storeys_above", "storeys_below", "use", "structure",
     "year_built", "footprint_area_m2", "floor_area_m2", "safety_grade", "status", "source_dataset", "version", "valid_from",
@@ -108,6 +113,11 @@ class Collection:
     def queryables(self) -> tuple[Attribute, ...]:
         """Attributes that can be filtered on."""
         return tuple(one for one in self.attributes if one.is_queryable)
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """Names of the attributes that a search by words looks into."""
+        return tuple(one.name for one in self.attributes if one.name in _SEARCHED)
 
     @property
     def is_versioned(self) -> bool:
@@ -215,6 +225,32 @@ def _network(kind: str, table: Table, suffix: str, part_en: str, part_zh: str) -
         ),
         dataset_kind="network",
         keywords=("CIM", "network", kind, chinese),
+    )
+
+
+_COLUMN_TYPES: dict[FieldType, ColumnType] = {
+    "string": "string", "integer": "int32", "number": "float64", "boolean": "boolean", "date": "date", "date-time": "timestamp",
+    "object": "json",
+}  # fmt: skip
+
+
+def export_collection(collection: Collection, attributes: tuple[Attribute, ...]) -> ExportCollection:
+    """Return a collection with chosen attributes as the writers of files want it."""
+    columns = tuple(
+        ExportColumn(
+            one.name, _COLUMN_TYPES[one.type], one.note, one.title, tuple((v, labels.value_title(one.name, v)) for v in one.values)
+        )
+        for one in attributes
+    )
+    return ExportCollection(
+        collection.id,
+        collection.table,
+        collection.kind,
+        collection.geometry,
+        collection.has_z,
+        columns,
+        collection.title,
+        collection.description,
     )
 
 

@@ -15,7 +15,7 @@ import asyncpg
 
 from cim.access import RowScope
 from cim.db import engine
-from cim.errors import CimError, StoreError, StoreUnavailableError
+from cim.errors import CimError, InvalidParameterError, StoreError, StoreUnavailableError
 from cim.settings import Settings
 
 _REST_S = 1.0
@@ -86,6 +86,8 @@ class RequestPool:
             "jit": "off",
             "statement_timeout": str(database.statement_timeout_ms),
             "default_transaction_read_only": "on",
+            # A plan for any box fits no box: small ones must use the spatial index, large ones need not.
+            "plan_cache_mode": "force_custom_plan",
         }
         try:
             return await asyncpg.connect(**arguments, connection_class=options.get("connection_class", _Connection))
@@ -113,6 +115,8 @@ class RequestPool:
             No connection in time, or a statement ran into its timeout.
         StoreError
             The store refused a statement.
+        InvalidParameterError
+            A value of the client is outside what the store can compute with.
         """
         if self._pool is None:
             await self.open()
@@ -131,6 +135,9 @@ class RequestPool:
         except asyncpg.QueryCanceledError as error:
             limit = self._settings.database.statement_timeout_ms
             raise StoreUnavailableError(f"statement ran longer than {limit} ms", hint="ask for less, or raise the limit") from error
+        except (asyncpg.DataError, ValueError) as error:
+            # Class 22 of the server, or a value the driver cannot write: a number out of range, a NUL character.
+            raise InvalidParameterError("filter", str(error).partition("\n")[0][:120], "values that can be computed") from error
         except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError) as error:
             raise self._unavailable() from error
         except (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError) as error:

@@ -65,10 +65,7 @@ class _Writer:
     def add(self, row: dict[str, Any], polygons: list[Polygon]) -> None:
         """Write a building with its parts."""
         code, ground, height = row["code"], row["ground_elevation_m"], row["height_m"]
-        attributes = {name: _json(value) for name, value in row.items() if value is not None}
-        if ground is None:
-            attributes["groundElevationSource"] = "unknown"
-        building: dict[str, Any] = {"type": "Building", "attributes": attributes}
+        building: dict[str, Any] = {"type": "Building", "attributes": attributes_of(row)}
         base = round((ground or 0.0) / SCALE_M)
         top = base + round((height or 0.0) / SCALE_M)
         if not polygons:
@@ -104,6 +101,14 @@ class _Writer:
         self.low = low if self.low is None else [min(pair) for pair in zip(self.low, low, strict=True)]
         self.high = high if self.high is None else [max(pair) for pair in zip(self.high, high, strict=True)]
         return [[[first + index for index in ring] for ring in surface] for surface in block.surfaces]
+
+
+def attributes_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a building as JSON values, missing ones left out."""
+    attributes = {name: _json(value) for name, value in row.items() if value is not None}
+    if row.get("ground_elevation_m") is None:
+        attributes["groundElevationSource"] = "unknown"
+    return attributes
 
 
 def _steps(batches: Iterable[Rows]) -> Iterator[Rows]:

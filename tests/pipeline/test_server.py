@@ -50,8 +50,14 @@ def test_the_landing_page_leads_to_everything(demo_server):
     classes = get(f"{demo_server}/conformance")["conformsTo"]
     for wanted in ("features-1/1.0/conf/core", "features-1/1.0/conf/geojson", "features-2/1.0/conf/crs"):
         assert any(wanted in uri for uri in classes), wanted
-    # Filters in CQL2 are not served yet; saying so would make clients send them.
-    assert not [uri for uri in classes if "conf/filter" in uri or "cql2" in uri]
+    # QGIS pushes filters down only where all of these are declared.
+    for wanted in (
+        "features-3/1.0/conf/filter",
+        "features-3/1.0/conf/features-filter",
+        "cql2/1.0/conf/cql2-text",
+        "cql2/1.0/conf/basic-cql2",
+    ):
+        assert any(uri.endswith(wanted) for uri in classes), wanted
 
 
 def test_the_openapi_document_tells_clients_the_page_size(demo_server):

@@ -166,3 +166,12 @@ code_gap = Table(
     Index("code_gap_scheme_btree", "scheme", "area", "year"),
     comment="Sequences that were skipped on purpose and will never be issued",
 )
+
+feature_count = Table(
+    "feature_count",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("collection", Text, nullable=False, index=True),
+    Column("n", BigInteger, nullable=False, comment="rows added by this entry, negative for removed ones"),
+    comment="Rows per collection: the sum of its entries; writers add entries and fold those nobody else holds",
+)

@@ -1,0 +1,60 @@
+"""Conformance classes that this server implements and tests."""
+
+_OGC = "http://www.opengis.net/spec"
+
+COMMON = tuple(
+    f"{_OGC}/{name}"
+    for name in (
+        "ogcapi-common-1/1.0/conf/core",
+        "ogcapi-common-1/1.0/conf/landing-page",
+        "ogcapi-common-1/1.0/conf/json",
+        "ogcapi-common-1/1.0/conf/html",
+        "ogcapi-common-1/1.0/conf/oas30",
+        "ogcapi-common-2/1.0/conf/collections",
+        "ogcapi-common-3/1.0/conf/schemas",
+    )
+)
+
+FEATURES = tuple(
+    f"{_OGC}/ogcapi-features-{name}"
+    for name in (
+        "1/1.0/conf/core",
+        "1/1.0/conf/oas30",
+        "1/1.0/conf/html",
+        "1/1.0/conf/geojson",
+        "2/1.0/conf/crs",
+        "3/1.0/conf/queryables",
+        "3/1.0/conf/queryables-query-parameters",
+        "3/1.0/conf/filter",
+        "3/1.0/conf/features-filter",
+        # QGIS looks for this id, newer clients for the one of Common part 3.
+        "5/1.0/conf/schemas",
+        "5/1.0/conf/core-roles-features",
+    )
+)
+
+CQL2 = tuple(
+    f"{_OGC}/cql2/1.0/conf/{name}"
+    for name in (
+        "cql2-text",
+        "cql2-json",
+        "basic-cql2",
+        "advanced-comparison-operators",
+        "case-insensitive-comparison",
+        "accent-insensitive-comparison",
+        # The name of the class in drafts, which QGIS looks for, and the final one.
+        "basic-spatial-operators",
+        "basic-spatial-functions",
+        "basic-spatial-functions-plus",
+        "spatial-functions",
+        "temporal-functions",
+        "array-functions",
+        "property-property",
+        "functions",
+        "arithmetic",
+    )
+)
+
+JSON_FG = tuple(f"{_OGC}/json-fg-1/0.3/conf/{name}" for name in ("core", "polyhedra", "types-schemas"))
+
+CONFORMANCE = (*COMMON, *FEATURES, *CQL2, *JSON_FG)
