@@ -150,21 +150,29 @@ def run(n: int, folder: Path) -> list[dict[str, object]]:
     """Return the rows of the table for n buildings."""
     bench = Bench(folder, n)
     try:
-        first, again, some = folder / "city.gpkg", folder / "again.gpkg", folder / "changed.gpkg"
+        first, again, third, some = (folder / f"{name}.gpkg" for name in ("city", "again", "third", "changed"))
         write_gpkg(first, *census_city(n))
         table, shapes = census_city(n)
-        write_gpkg(again, table.append_column("unused", [np.zeros(n, np.int8).tolist()]), shapes)
+        for file, name in ((again, "unused"), (third, "unused_too")):
+            write_gpkg(file, table.append_column(name, [np.zeros(n, np.int8).tolist()]), shapes)
         write_gpkg(some, *census_city(n, changed=0.01))
-        peers, ours = [bench.peer(first)], []
-        settings = bench.store("ours")
-        seconds, memory, report = bench.ingest(settings, first)
-        ours.append(seconds)
-        bench.check(settings)
-        peers.append(bench.peer(first))
+        peers, loads = [], []
+        for turn in ("one", "two"):
+            peers.append(bench.peer(first))
+            settings = bench.store(turn)
+            loads.append(bench.ingest(settings, first))
+            bench.check(settings)
+        seconds, memory, report = min(loads, key=lambda load: load[0])
         same, same_memory, unchanged = bench.ingest(settings, again)
         assert unchanged["unchanged"] == n, unchanged
         short, _, _ = bench.ingest(settings, again)
+        # There and back: 1 % of the records differ both times.
         part, _, changed = bench.ingest(settings, some)
+        once_more, _, back = bench.ingest(settings, again)
+        assert changed["changed"] == back["changed"] > 0, (changed, back)
+        twice, _, unchanged = bench.ingest(settings, third)
+        assert unchanged["unchanged"] == n, unchanged
+        same, part = min(same, twice), min(part, once_more)
         with_history, without = history_cost(settings, min(n, 100_000))
         peer = min(peers)
         return [
