@@ -8,6 +8,8 @@ import pyarrow as pa
 from psycopg import sql
 
 from cim.db.arrow_copy import Kind, constant, copy_in, copy_out
+from cim.db.created_events import CreatedEvents
+from cim.db.deferred import build_indexes, drop_indexes
 from cim.db.engine import Connection
 
 VALUES = (
@@ -119,41 +121,21 @@ def fetch_neighbours(connection: Connection, boxes: Sequence[Sequence[float]]) -
 def insert_buildings(connection: Connection, tables: Iterable[pa.Table], n: int, change_set: UUID) -> int:
     """Copy new buildings in; the tables have the columns of `INSERTED`, see `cim.db.arrow_copy.binary_rows`.
 
-    Writers must be locked out (`lock_writers`). From 50,000 rows on outbox and count are filled by one statement after the copy instead of
-    triggers, whose transition table would hold every row twice; an empty register gets its secondary indexes after the rows, because a
-    sorted build is several times cheaper than as many insertions. Both are undone with the transaction.
+    Writers must be locked out (`lock_writers`). From 50,000 rows on the outbox is filled by a copy of its own and the count by a statement,
+    instead of triggers, whose transition table would hold every row twice; an empty register gets most of its indexes after the rows. Both
+    are undone with the transaction.
     """
-    bulk = n >= _BULK_FROM
-    later = _drop_indexes(connection, "building") if bulk and is_empty(connection) else []
-    if bulk:
-        connection.execute("ALTER TABLE building DISABLE TRIGGER building_event_insert, DISABLE TRIGGER building_count_insert")
-    inserted = copy_in(connection, "building", tables, _kinds(INSERTED))
-    if bulk:
-        connection.execute("ALTER TABLE building ENABLE TRIGGER building_event_insert, ENABLE TRIGGER building_count_insert")
-        connection.execute("SELECT cim_add_count('buildings', %s)", [inserted])
-        connection.execute(
-            """INSERT INTO change_event (change_set_id, collection, code, action, bbox)
-               SELECT change_set_id, 'buildings', code, 'create', ST_Envelope(geom) FROM building
-               WHERE change_set_id = %s AND version = 1""",
-            [change_set],
-        )
-    for definition in later:
-        connection.execute(definition.encode())
-    if later:
-        connection.execute("ANALYZE building")
+    if n < _BULK_FROM:
+        return copy_in(connection, "building", tables, _kinds(INSERTED))
+    later = drop_indexes(connection, "building") if is_empty(connection) else []
+    events = CreatedEvents("buildings")
+    connection.execute("ALTER TABLE building DISABLE TRIGGER building_event_insert, DISABLE TRIGGER building_count_insert")
+    inserted = copy_in(connection, "building", events.watch(tables), _kinds(INSERTED))
+    connection.execute("ALTER TABLE building ENABLE TRIGGER building_event_insert, ENABLE TRIGGER building_count_insert")
+    connection.execute("SELECT cim_add_count('buildings', %s)", [inserted])
+    events.write(connection, change_set)
+    build_indexes(connection, later, "building")
     return inserted
-
-
-def _drop_indexes(connection: Connection, table: str) -> list[str]:
-    """Drop the indexes of a table that carry no constraint; return their definitions."""
-    found = connection.execute(
-        """SELECT c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-           WHERE i.indrelid = %s::regclass AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid)""",
-        [table],
-    ).fetchall()
-    for name, _ in found:
-        connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
-    return [definition for _, definition in found]
 
 
 def update_buildings(connection: Connection, tables: Iterable[pa.Table], source: str, change_set: UUID) -> Touched:
@@ -277,10 +259,9 @@ def save_external_codes(connection: Connection, scheme: str, codes: pa.Array, va
     columns = _kinds(["collection", "code", "scheme", "value", "match_method"])
     if new:
         empty = n >= _BULK_FROM and connection.execute("SELECT 1 FROM external_code LIMIT 1").fetchone() is None
-        later = _drop_indexes(connection, "external_code") if empty else []
+        later = drop_indexes(connection, "external_code") if empty else []
         copy_in(connection, "external_code", [table], columns)
-        for definition in later:
-            connection.execute(definition.encode())
+        build_indexes(connection, later, "external_code")
         return
     connection.execute("DROP TABLE IF EXISTS other_codes")
     connection.execute(

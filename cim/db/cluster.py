@@ -218,7 +218,7 @@ class Cluster:
             os.chown(secret_copy, account.pw_uid, account.pw_gid)
         argv = [
             programs.path("initdb"), "-D", str(part), "-U", _USER, f"--pwfile={secret_copy}", "--auth=scram-sha-256",
-            "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums",
+            "--encoding=UTF8", "--locale=C.UTF-8", "--lc-collate=C", "--data-checksums",
         ]  # fmt: skip
         if not self._durable:
             argv.append("--no-sync")

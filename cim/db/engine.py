@@ -2,10 +2,9 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-import sqlalchemy
 from psycopg import conninfo as libpq
 from psycopg import errors as pg_errors
 from psycopg.rows import TupleRow
@@ -13,6 +12,9 @@ from psycopg.rows import TupleRow
 from cim.db.cluster import Cluster
 from cim.errors import CimError, ConflictError, ForbiddenError, StorageFullError, StoreError, StoreUnavailableError
 from cim.settings import Settings
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -96,8 +98,10 @@ def connect(settings: Settings, *, autocommit: bool = False) -> Iterator[Connect
         raise store_error(error, settings) from error
 
 
-def sqlalchemy_engine(settings: Settings) -> sqlalchemy.Engine:
+def sqlalchemy_engine(settings: Settings) -> "sqlalchemy.Engine":
     """Return an engine over psycopg for migrations and metadata checks."""
+    import sqlalchemy
+
     text = conninfo(settings)
 
     def creator() -> Any:  # noqa: ANN401 - SQLAlchemy's creator signature

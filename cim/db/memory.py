@@ -43,7 +43,7 @@ def server_parameters(*, durable: bool) -> str:
         "log_timezone = 'UTC'",
         "random_page_cost = 1.1",
         "max_wal_size = 4GB",
-        "wal_compression = on",
+        "wal_compression = lz4",
         "password_encryption = 'scram-sha-256'",
         "log_line_prefix = '%m [%p] '",
     ]

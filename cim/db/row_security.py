@@ -7,14 +7,17 @@ only, which the typed columns exclude), and the settings are read once per state
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psycopg
-import sqlalchemy
 from psycopg import errors as pg_errors
 from psycopg import sql as pg
 
 from cim.access import RowScope
 from cim.db.engine import Connection
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 READER, SCOPED, EDITOR = "cim_reader", "cim_scoped", "cim_scoped_editor"
 """Reads every row of the public tables; reads rows of its scope; reads and writes rows of its scope."""
@@ -170,7 +173,7 @@ def _grant(connection: Connection, name: str) -> None:
         )
 
 
-def apply_with(connection: sqlalchemy.Connection) -> None:
+def apply_with(connection: "sqlalchemy.Connection") -> None:
     """Apply the rules over a connection of SQLAlchemy, inside its transaction."""
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):

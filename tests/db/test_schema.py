@@ -5,9 +5,10 @@ import threading
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from cim.codes.building import check_digit
-from cim.db import changes, codes, engine
+from cim.db import changes, codes, engine, migrate
 from cim.db.tables import METADATA
 from cim.errors import ConflictError
 
@@ -28,6 +29,12 @@ def _is_ours(_object, name, kind, _reflected, _compare_to):
     partition = kind == "table" and (name.startswith(("network_node_", "network_edge_")) and not name.endswith("_history"))
     foreign = kind == "table" and (name.startswith("procrastinate_") or name in {"spatial_ref_sys", "alembic_version", "us_lex"})
     return not (partition or foreign)
+
+
+def test_the_newest_schema_version_is_the_head_of_the_migrations():
+    scripts = ScriptDirectory.from_config(migrate._config())
+    assert scripts.get_current_head() == migrate.newest_version()
+    assert {script.revision for script in scripts.walk_revisions()} == migrate._known_versions()
 
 
 def test_the_migrated_database_equals_the_metadata(settings):

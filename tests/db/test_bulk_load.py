@@ -1,0 +1,60 @@
+"""Bulk loads: indexes that come after the rows, events that are copied instead of triggered."""
+
+import numpy as np
+import shapely
+
+from cim.db import changes, engine
+from cim.db.created_events import CreatedEvents, box_wkb
+from cim.db.deferred import build_indexes, drop_indexes
+
+
+def _indexes(connection, table):
+    return connection.execute(
+        "SELECT indexdef FROM pg_indexes WHERE tablename = %s UNION ALL SELECT conname || pg_get_constraintdef(oid) FROM pg_constraint "
+        "WHERE conrelid = %s::regclass ORDER BY 1",
+        [table, table],
+    ).fetchall()
+
+
+def test_dropped_indexes_and_constraints_are_built_again_as_they_were(settings):
+    with engine.connect(settings) as connection:
+        for table in ("building", "external_code", "change_event"):
+            before = _indexes(connection, table)
+            statements = drop_indexes(connection, table)
+            left = {row[0] for row in connection.execute("SELECT indexname FROM pg_indexes WHERE tablename = %s", [table])}
+            # Foreign keys of units, addresses … refer to the code.
+            assert left == ({"building_code_key"} if table == "building" else set())
+            build_indexes(connection, statements, table)
+            assert _indexes(connection, table) == before
+
+
+def test_boxes_are_written_as_geos_writes_them():
+    bounds = np.array([[114.39, 30.5, 114.391, 30.501], [-1.0, -2.0, 3.0, 4.0]])
+    shapes = shapely.from_wkb(box_wkb(bounds).to_pylist())
+    assert [shapely.equals_identical(a, b) for a, b in zip(shapes, [
+        shapely.Polygon([(114.39, 30.5), (114.39, 30.501), (114.391, 30.501), (114.391, 30.5)]),
+        shapely.Polygon([(-1, -2), (-1, 4), (3, 4), (3, -2)]),
+    ], strict=True)] == [True, True]  # fmt: skip
+
+
+def test_copied_events_equal_triggered_ones(settings):
+    import pyarrow as pa
+
+    outline = "ST_GeomFromText('MULTIPOLYGON(((114.39 30.5, 114.3907 30.5003, 114.391 30.501, 114.39 30.5)))', 4490)"
+    with engine.connect(settings) as connection:
+        change = changes.open_change_set(connection, author="t", operation="ingest", reason="t")
+        connection.execute(
+            f"""INSERT INTO building (code, code_scheme, county_code, division_code, geom, change_set_id)
+                VALUES ('330109001001202100000100015', 'CIM-BC27-v1', '330109', '330109001001', {outline}, %s)""",
+            [change],
+        )
+        wkb = connection.execute("SELECT ST_AsBinary(geom) FROM building").fetchone()[0]
+        events = CreatedEvents("buildings")
+        rows = pa.table({"code": ["330109001001202100000100015"], "geom": pa.array([bytes(wkb)], pa.binary())})
+        assert [part.num_rows for part in events.watch([rows])] == [1]
+        events.write(connection, change)
+        kinds = connection.execute(
+            "SELECT change_set_id, collection, code, action, ST_AsEWKT(bbox), recorded_at FROM change_event ORDER BY id"
+        ).fetchall()
+    assert len(kinds) == 2
+    assert kinds[0] == kinds[1]
