@@ -1,7 +1,7 @@
 """The ASGI application: all routes of the public contract."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import orjson
@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from cim.db.published import fetch_models
 from cim.errors import CimError
 from cim.settings import Settings
-from ogc_api import documents, errors, health, items, tiles3d
+from ogc_api import documents, errors, export, health, history, items, styles, tiles, tiles3d
 from ogc_api.metrics import Metrics
 from ogc_api.middleware import Edge
 from ogc_api.negotiation import base_url
@@ -47,9 +47,22 @@ def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
         Route("/openapi", documents.openapi),
         Route("/collections", documents.collections),
         Route("/collections/", documents.collections),
+        Route("/functions", documents.functions),
+        Route("/tileMatrixSets", tiles.sets),
+        Route("/tileMatrixSets/{set}", tiles.one_set),
+        *_tile_routes("", tiles.city_tile),
+        # Before the other tiles: xyz is the name of no tile matrix set.
+        Route(f"{collection}/tiles/xyz/{{z}}/{{x}}/{{y}}", tiles.xyz),
+        *_tile_routes(collection, tiles.tile),
+        Route("/styles", styles.styles),
+        Route("/styles/{style}", styles.style),
+        Route(f"{collection}/styles", styles.styles),
+        Route(f"{collection}/styles/{{style}}", styles.style),
         # Hot paths; codes of BIM elements contain a slash.
         Route(f"{collection}/items", items.items),
+        Route(f"{collection}/items/{{code:path}}/history", history.history),
         Route(f"{collection}/items/{{code:path}}", items.item),
+        Route(f"{collection}/export/{{file}}", export.export),
         Route(f"{collection}/queryables", documents.queryables),
         Route(f"{collection}/schema", documents.schema),
         Route(collection, documents.collections),
@@ -69,6 +82,15 @@ def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         Route("/metrics", show_metrics),
+    ]
+
+
+def _tile_routes(root: str, tile: Callable[[Request], Awaitable[Response]]) -> list[Route]:
+    return [
+        Route(f"{root}/tiles", tiles.tilesets),
+        Route(f"{root}/tiles/tilejson.json", tiles.tilejson),
+        Route(f"{root}/tiles/{{set}}", tiles.tileset),
+        Route(f"{root}/tiles/{{set}}/{{level}}/{{row}}/{{column}}", tile),
     ]
 
 

@@ -57,4 +57,24 @@ CQL2 = tuple(
 
 JSON_FG = tuple(f"{_OGC}/json-fg-1/0.3/conf/{name}" for name in ("core", "polyhedra", "types-schemas"))
 
-CONFORMANCE = (*COMMON, *FEATURES, *CQL2, *JSON_FG)
+TILES = tuple(
+    f"{_OGC}/{name}"
+    for name in (
+        "ogcapi-tiles-1/1.0/conf/core",
+        "ogcapi-tiles-1/1.0/conf/tileset",
+        "ogcapi-tiles-1/1.0/conf/tilesets-list",
+        "ogcapi-tiles-1/1.0/conf/dataset-tilesets",
+        "ogcapi-tiles-1/1.0/conf/geodata-tilesets",
+        "ogcapi-tiles-1/1.0/conf/collections-selection",
+        "ogcapi-tiles-1/1.0/conf/mvt",
+        "ogcapi-tiles-1/1.0/conf/oas30",
+        "tms/2.0/conf/tilematrixset",
+        "tms/2.0/conf/json-tilematrixset",
+        "tms/2.0/conf/tilesetmetadata",
+        "tms/2.0/conf/json-tilesetmetadata",
+    )
+)
+
+STYLES = tuple(f"{_OGC}/ogcapi-styles-1/0.0/conf/{name}" for name in ("core", "mapbox-styles", "sld-10"))
+
+CONFORMANCE = (*COMMON, *FEATURES, *CQL2, *JSON_FG, *TILES, *STYLES)

@@ -6,6 +6,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cim.cql2.tree import FUNCTIONS
 from cim.db.published import Published
 from ogc_api import schemas
 from ogc_api.conformance import CONFORMANCE
@@ -14,6 +15,7 @@ from ogc_api.parameters import refuse_unknown
 from ogc_api.pygeoapi_config import BASE, describe
 from ogc_api.state import Current, state_of
 
+_OGC_REL = "http://www.opengis.net/def/rel/ogc/1.0"
 _DROPPED_RELATIONS = ("/tiling-schemes", "/job-list")
 
 
@@ -30,6 +32,10 @@ def _complete_landing(document: dict[str, Any]) -> dict[str, Any]:
     if "links" in document:
         document["links"] = [link for link in document["links"] if not link["rel"].endswith(_DROPPED_RELATIONS)]
         document["links"] += [
+            {"rel": f"{_OGC_REL}/tilesets-vector", "type": "application/json", "title": "Vector tiles / 矢量瓦片", "href": f"{BASE}/tiles"},
+            {"rel": f"{_OGC_REL}/tiling-schemes", "type": "application/json", "title": "Grids / 格网", "href": f"{BASE}/tileMatrixSets"},
+            {"rel": f"{_OGC_REL}/styles", "type": "application/json", "title": "Styles / 样式", "href": f"{BASE}/styles"},
+            {"rel": f"{_OGC_REL}/functions", "type": "application/json", "title": "Functions / 函数", "href": f"{BASE}/functions"},
             {"rel": "related", "type": "text/html", "title": "3D viewer / 三维浏览", "href": f"{BASE}/viewer/"},
             {"rel": "related", "type": "application/json", "title": "3D Tiles layers / 三维瓦片图层", "href": f"{BASE}/3dtiles/?f=json"},
             {"rel": "related", "type": "application/json", "title": "BIM models / BIM 模型", "href": f"{BASE}/bim/models"},
@@ -118,6 +124,22 @@ async def _schema(request: Request, name: str) -> Response:
         "links": [],
     }
     return current.front.html(f"collections/{name}.html", page, spoken, base=base)
+
+
+async def functions(request: Request) -> Response:
+    """The functions that filters may call (part 3, clause 6.4)."""
+    refuse_unknown(request.query_params, ("f", "lang"))
+    kinds = {"timestamp": "datetime"}
+    listed = [
+        {
+            "name": name,
+            "description": one.note,
+            "returns": [kinds.get(one.returns, one.returns)],
+            "arguments": [{"type": [kinds.get(kind, kind)]} for kind in one.arguments],
+        }
+        for name, one in FUNCTIONS.items()
+    ]
+    return Response(orjson.dumps({"functions": listed}), media_type="application/json")
 
 
 async def processes(request: Request) -> Response:

@@ -8,6 +8,7 @@ from cim.db.published import Catalogue, Published
 from cim.profile import Names
 from cim.settings import Settings
 from ogc_api import crs
+from ogc_api.formats import BULK, offered
 
 BASE = "https://cim-base.invalid"
 """Stands for the address of the landing page in documents until a request tells it."""
@@ -15,14 +16,15 @@ BASE = "https://cim-base.invalid"
 PROVIDER = "ogc_api.pygeoapi_adapter.CimProvider"
 _TEMPLATES = Path(__file__).parent / "templates"
 _WORLD = (-180.0, -90.0, 180.0, 90.0)
+_OGC_REL = "http://www.opengis.net/def/rel/ogc/1.0"
 _SPDX = {"CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "ODbL-1.0", "ODC-By-1.0", "PDDL-1.0", "Apache-2.0", "MIT"}
 
 
 def configuration(catalogue: Catalogue, settings: Settings) -> dict[str, Any]:
     """Return pygeoapi's configuration."""
     first, second = ("zh", "en") if settings.language == "zh" else ("en", "zh")
-    offered = list(crs.offered(catalogue.profile))
-    resources = {collection_id: _resource(one, catalogue, offered, settings.language) for collection_id, one in catalogue.published.items()}
+    uris = list(crs.offered(catalogue.profile))
+    resources = {collection_id: _resource(one, catalogue, uris, settings.language) for collection_id, one in catalogue.published.items()}
     return {
         "server": {
             "bind": {"host": settings.server.host, "port": settings.server.port},
@@ -72,7 +74,7 @@ def _metadata(catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def _resource(one: Published, catalogue: Catalogue, offered: list[str], language: str) -> dict[str, Any]:
+def _resource(one: Published, catalogue: Catalogue, uris: list[str], language: str) -> dict[str, Any]:
     collection = one.collection
     return {
         "type": "collection",
@@ -88,7 +90,7 @@ def _resource(one: Published, catalogue: Catalogue, offered: list[str], language
                 "data": {"collection": collection.id},
                 "id_field": "code",
                 "title_field": "name" if collection.attribute("name") else "code",
-                "crs": offered,
+                "crs": uris,
                 "storage_crs": crs.STORAGE_CRS,
             }
         ],
@@ -113,7 +115,8 @@ def describe(one: Published) -> Names:
 
 
 def _links(one: Published, catalogue: Catalogue, language: str) -> list[dict[str, Any]]:
-    collection_id = one.collection.id
+    collection, collection_id = one.collection, one.collection.id
+    title = collection.title.zh if language == "zh" else collection.title.en
     links: list[dict[str, Any]] = [
         {
             "rel": "describedby",
@@ -121,6 +124,21 @@ def _links(one: Published, catalogue: Catalogue, language: str) -> list[dict[str
             "title": {"en": "JSON Schema of the features", "zh": "要素的 JSON Schema"},
             "href": f"{BASE}/collections/{collection_id}/schema?f=json",
         }
+    ]
+    root = f"{BASE}/collections/{collection_id}"
+    links += [
+        {"rel": "items", "type": one.media_type, "title": one.title, "href": f"{root}/items?f={one.name}"}
+        for one in offered(collection)
+        if one.source in ("rows", "flatgeobuf")
+    ]
+    links += [
+        {"rel": "enclosure", "type": one.media_type, "title": f"{one.title}: {title}", "href": f"{root}/export/{collection_id}{suffix}"}
+        for suffix, one in BULK.items()
+        if one.carries(collection)
+    ]
+    links += [
+        {"rel": f"{_OGC_REL}/tilesets-vector", "type": "application/json", "title": "Vector tiles / 矢量瓦片", "href": f"{root}/tiles"},
+        {"rel": f"{_OGC_REL}/styles", "type": "application/json", "title": "Styles / 样式", "href": f"{root}/styles"},
     ]
     links.extend(
         {"rel": "license", "type": "text/html", "title": licence, "href": f"https://spdx.org/licenses/{licence}.html"}

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from cim.db.catalog import Collection
 from cim.db.feature_sql import OutputCrs
 from cim.db.features import Counter
-from cim.db.published import Catalogue, fetch_catalogue, fetch_signal
+from cim.db.published import Catalogue, Changes, fetch_catalogue, fetch_changes, fetch_signal
 from cim.db.read_pool import ReadPool
 from cim.db.request_pool import RequestPool
 from cim.db.session import Session
@@ -21,6 +21,7 @@ from ogc_api import crs, cursor, openapi
 from ogc_api.access import principal_of
 from ogc_api.pygeoapi_adapter import Front
 from ogc_api.pygeoapi_config import configuration
+from ogc_api.tile_cache import TileCache
 
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY_S = 2.0
@@ -76,6 +77,8 @@ class ServerState:
         self.pool = ReadPool(settings)
         self.requests = RequestPool(settings)
         self.counter = Counter(settings.server.count_exact_to)
+        self.tiles = TileCache(settings.server.tile_cache_mb * 1_000_000)
+        self._changes: Changes | None = None
         self.cursors = cursor.Signer(settings)
         self.signal = ""
         """Changes whenever something was published; at most two seconds old."""
@@ -114,7 +117,14 @@ class ServerState:
 
     async def _look(self) -> None:
         known = self._current
-        self.signal = await fetch_signal(self.pool)
+        signal = await fetch_signal(self.pool)
+        if signal != self.signal:
+            self._changes = await fetch_changes(self.pool, self._changes)
+            if self._changes.touched is None:
+                self.tiles.clear()
+            for collection, box in self._changes.touched or ():
+                self.tiles.drop(collection, box)
+            self.signal = signal
         self._looked_at = time.monotonic()
         if known is not None and self.signal == known.catalogue.signal:
             return

@@ -11,6 +11,7 @@ from cim.db.read_pool import ReadPool
 from cim.db.tables import METADATA
 from cim.profile import CityProfile, parse_profile
 
+_MOST_EVENTS = 5000
 Box = tuple[float, float, float, float]
 
 # BIM rows carry no dataset name of their own table-wide; their model's dataset is of kind bim.
@@ -86,6 +87,38 @@ class Catalogue:
             return None
         west, south, east, north = zip(*boxes, strict=True)
         return min(west), min(south), max(east), max(north)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What was committed to the outbox since the last look.
+
+    Parameters
+    ----------
+    touched
+        Collection and box (west, south, east, north [deg], EPSG:4490; None for no place) of each event; None where the events do not
+        tell everything, so that all has to be taken for changed.
+    """
+
+    newest: int
+    n_change_sets: int
+    touched: list[tuple[str, Box | None]] | None
+
+
+async def fetch_changes(pool: ReadPool, seen: Changes | None) -> Changes:
+    """Return what changed since a look; nothing on the first one.
+
+    Events get their numbers before they are committed: one with a lower number may appear after one with a higher number. Then more
+    change sets have appeared than the new events name, and nothing can be told.
+    """
+    newest, n_change_sets = (await pool.rows(sqlfile.load("outbox_state")))[0]
+    if seen is None:
+        return Changes(newest, n_change_sets, [])
+    rows = await pool.rows(sqlfile.load("newest_events"), {"after": seen.newest})
+    rows = [row for row in rows if row[0] <= newest]
+    known = len(rows) <= _MOST_EVENTS and n_change_sets - seen.n_change_sets == len({row[6] for row in rows})
+    touched = [(row[1], None if row[2] is None else (row[2], row[3], row[4], row[5])) for row in rows]
+    return Changes(newest, n_change_sets, touched if known else None)
 
 
 async def fetch_signal(pool: ReadPool) -> str:
