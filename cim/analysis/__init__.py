@@ -1,0 +1,1 @@
+"""Pure computations on arrays: no store, no settings, no files."""
