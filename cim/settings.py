@@ -53,6 +53,15 @@ class ServerSettings(BaseModel):
     tile_max_age_s: int = Field(default=0, ge=0, description="how long clients may use a vector tile without asking again [s]")
 
 
+class TilesSettings(BaseModel):
+    """How 3D Tiles are written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    meshopt: bool = Field(default=True, description="pack meshes by EXT_meshopt_compression; off for clients that cannot read it")
+    workers: int = Field(default=0, ge=0, le=64, description="threads of a build; 0 = as many as processors")
+
+
 class Settings(BaseSettings):
     """All deployment settings."""
 
@@ -66,6 +75,7 @@ class Settings(BaseSettings):
     language: str = Field(default="en", pattern="^(en|zh)$", description="language of messages: en or zh")
     database: DatabaseSettings = DatabaseSettings()
     server: ServerSettings = ServerSettings()
+    tiles: TilesSettings = TilesSettings()
 
     @property
     def cluster_dir(self) -> Path:

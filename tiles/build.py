@@ -13,13 +13,16 @@ from cim.db.engine import Connection
 from cim.db.tilesets import TileRow, TilesetRow
 from cim.errors import InvalidParameterError
 from cim.settings import Settings
+from tiles import city, city_build
 from tiles.content import LayerContent, Leaf
-from tiles.layers import bim, buildings, networks
+from tiles.layers import bim, networks
 from tiles.layers.common import NETWORK_TITLES
 from tiles.store import TileStore
 from tiles.tileset import write_tileset
 
 READER = "tiles"
+MOST_BOXES = 2_000
+"""Places that changed, beyond which the whole layer is looked at."""
 _log = structlog.get_logger("tiles")
 
 
@@ -58,8 +61,6 @@ def content_of(connection: Connection, layer: str) -> LayerContent:
         The name is no layer.
     """
     geoid = profiles.fetch_profile(connection).geoid_separation_m
-    if layer == "buildings":
-        return buildings.build_layer(connection, geoid)
     if layer.startswith("bim/"):
         return bim.build_layer(connection, layer.removeprefix("bim/"), geoid)
     kind = layer.removeprefix("networks/")
@@ -100,12 +101,70 @@ def build_layers(
     for layer in layers:
         if progress is not None:
             progress(layer)
-        results.append(_build(settings, layer, gone=layer not in existing and layer in published, force=force, dry_run=dry_run))
+        gone = layer not in existing and layer in published
+        results.append(_build(settings, layer, gone=gone, force=force, dry_run=dry_run, progress=progress))
     return results
 
 
-def _build(settings: Settings, layer: str, *, gone: bool, force: bool, dry_run: bool) -> LayerResult:
+def _build_city(settings: Settings, *, force: bool, dry_run: bool, progress: Callable[[str], None] | None) -> LayerResult:
+    def say(done: int, cells: int) -> None:
+        if progress is not None:
+            progress(f"{city.LAYER} {done}/{cells}")
+
+    with engine.connect(settings) as connection:
+        tilesets.lock_layer(connection, city.LAYER)
+        event = outbox.newest_event(connection)
+        made = city_build.build(settings, connection, event, force=force, dry_run=dry_run, progress=say)
+        if made.removed and not dry_run:
+            tilesets.remove_tileset(connection, city.LAYER)
+        if dry_run:
+            connection.rollback()
+    if not dry_run:
+        _sweep(settings, TileStore(settings.tiles_url), city.LAYER)
+    return _logged(LayerResult(city.LAYER, made.features, made.tiles, made.written, removed=made.removed, bad=made.bad))
+
+
+def _update_city(settings: Settings) -> LayerResult | None:
+    """Rebuild only the cells that unread events touch; None where everything has to be built."""
+    with engine.connect(settings) as connection:
+        tilesets.lock_layer(connection, city.LAYER)
+        event = outbox.newest_event(connection)
+        boxes = tilesets.fetch_touched_boxes(connection, "buildings", READER, MOST_BOXES)
+        made = None if boxes is None else city_build.update(settings, connection, boxes, event)
+        if made is None:
+            return None
+        if made.removed:
+            tilesets.remove_tileset(connection, city.LAYER)
+    _drop(settings, made.superseded)
+    return _logged(LayerResult(city.LAYER, made.features, made.tiles, made.written, removed=made.removed, bad=made.bad))
+
+
+def _drop(settings: Settings, names: Sequence[str]) -> None:
+    """Remove files that were superseded, unless a build has meanwhile come to need one of the same name."""
+    if not names:
+        return
     store = TileStore(settings.tiles_url)
+    with engine.connect(settings) as connection:
+        tilesets.lock_layer(connection, city.LAYER)
+        used = tilesets.fetch_used_files(connection, city.LAYER, [name.partition("/")[2] for name in names])
+        for name in names:
+            if name.partition("/")[2] not in used:
+                store.remove(name)
+
+
+def _logged(result: LayerResult) -> LayerResult:
+    _log.info(
+        "built", layer=result.layer, features=result.features, tiles=result.tiles, written=result.written, removed=result.removed
+    )  # fmt: skip
+    return result
+
+
+def _build(
+    settings: Settings, layer: str, *, gone: bool, force: bool, dry_run: bool, progress: Callable[[str], None] | None = None
+) -> LayerResult:  # fmt: skip
+    store = TileStore(settings.tiles_url)
+    if layer == city.LAYER:
+        return _build_city(settings, force=force, dry_run=dry_run, progress=progress)
     with engine.connect(settings) as connection:
         tilesets.lock_layer(connection, layer)
         # Read before the rows: an event that arrives meanwhile is seen again by the next build.
@@ -121,8 +180,7 @@ def _build(settings: Settings, layer: str, *, gone: bool, force: bool, dry_run: 
             connection.rollback()
     if not dry_run:
         _sweep(settings, store, layer)
-    _log.info("built", layer=layer, features=result.features, tiles=result.tiles, written=result.written, removed=result.removed)
-    return result
+    return _logged(result)
 
 
 def _published(connection: Connection) -> list[TilesetRow]:
@@ -139,7 +197,8 @@ def _sweep(settings: Settings, store: TileStore, layer: str) -> None:
     with engine.connect(settings) as connection:
         tilesets.lock_layer(connection, layer)
         tiles = tilesets.fetch_input_hashes(connection, layer)
-        used = {f"{layer}/{tile.uri}" for tile in tiles.values()} | ({f"{layer}/tileset.json"} if tiles else set())
+        used = {f"{layer}/{name}" for tile in tiles.values() for name in (tile.uri, tile.document) if name}
+        used |= {f"{layer}/tileset.json"} if tiles else set()
         for name in sorted(found - used):
             store.remove(name)
 
@@ -196,8 +255,9 @@ def rebuild_changed(settings: Settings) -> list[str]:
         published = [row.layer for row in tilesets.fetch_tilesets(connection)]
     wanted = {_layer_of(collection) for collection in touched} - {None}
     layers = [layer for layer in [*existing, *(p for p in published if p not in existing)] if layer in wanted]
-    if layers:
-        build_layers(settings, layers)
+    whole = [layer for layer in layers if layer != city.LAYER or _update_city(settings) is None]
+    if whole:
+        build_layers(settings, whole)
     if newest is not None:
         with engine.connect(settings) as connection:
             outbox.mark_read(connection, READER, newest)

@@ -1,25 +1,26 @@
 """Own checks of a tileset: what viewers suffer from and validators miss (3D Tiles 1.1, EXT_mesh_features, EXT_structural_metadata)."""
 
 import json
-import struct
+import posixpath
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from py3dtiles.exceptions import Py3dtilesException
 from py3dtiles.tileset import TileSet
 
 from cim.db import engine, tilesets
 from cim.errors import TileError
 from cim.settings import Settings
+from tiles import proof
+from tiles.glb_read import Floats, Glb
 from tiles.store import TileStore
 
-Floats = NDArray[np.float64]
 _TOLERANCE_M = 0.05
-_TYPES = {5121: "u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_WIDTH = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
+_REFINES = ("ADD", "REPLACE")
 
 
 @dataclass
@@ -32,6 +33,12 @@ class Report:
         Name.
     tiles, features
         Contents read and features found.
+    far_tiles
+        Of the contents, those that show others from afar and hold no codes.
+    compared
+        Buildings decoded and compared with the store.
+    largest_offset_m
+        Largest distance of a decoded vertex from its place in the store [m].
     faults
         In words, with their place.
     """
@@ -39,71 +46,19 @@ class Report:
     layer: str
     tiles: int = 0
     features: int = 0
+    far_tiles: int = 0
+    compared: int = 0
+    largest_offset_m: float = 0.0
     faults: list[str] = field(default_factory=list)
-
-
-class Glb:
-    """A glb read for checking; raises `TileError` where it cannot be read."""
-
-    def __init__(self, content: bytes) -> None:
-        if len(content) < 28 or content[:4] != b"glTF":
-            raise TileError("no glb (magic)")
-        _, version, total, length, kind = struct.unpack_from("<5I", content)
-        if version != 2 or total != len(content) or kind != 0x4E4F534A or 20 + length + 8 > len(content):
-            raise TileError(f"glb header: version {version}, length {total}, file {len(content)}")
-        try:
-            self.json: dict[str, Any] = json.loads(content[20 : 20 + length])
-        except ValueError as error:
-            raise TileError("glb JSON chunk is not JSON") from error
-        size, bin_kind = struct.unpack_from("<2I", content, 20 + length)
-        if bin_kind != 0x004E4942 or 28 + length + size > len(content):
-            raise TileError("glb BIN chunk is cut off")
-        self.binary = content[28 + length : 28 + length + size]
-        self.binary_offset = 28 + length
-
-    def view(self, index: int) -> bytes:
-        """Return the bytes of a buffer view."""
-        view = self.json["bufferViews"][index]
-        start = view.get("byteOffset", 0)
-        if start + view["byteLength"] > len(self.binary):
-            raise TileError(f"bufferView {index} reaches past the end")
-        return self.binary[start : start + view["byteLength"]]
-
-    def accessor(self, index: int) -> NDArray[Any]:
-        """Return an accessor as an array (n, width)."""
-        accessor = self.json["accessors"][index]
-        dtype, width = np.dtype(_TYPES[accessor["componentType"]]), _WIDTH[accessor["type"]]
-        view = self.json["bufferViews"][accessor["bufferView"]]
-        raw = self.view(accessor["bufferView"])
-        stride = view.get("byteStride", dtype.itemsize * width)
-        if (accessor["count"] - 1) * stride + dtype.itemsize * width > len(raw):
-            raise TileError(f"accessor {index} reaches past its view")
-        return np.ndarray((accessor["count"], width), dtype, raw, strides=(stride, dtype.itemsize))
-
-
-def _codes(glb: Glb) -> list[str]:
-    metadata = glb.json["extensions"]["EXT_structural_metadata"]
-    table = metadata["propertyTables"][0]
-    for name, column in table["properties"].items():
-        for part in ("values", "stringOffsets"):
-            if part in column and (glb.json["bufferViews"][column[part]].get("byteOffset", 0) + glb.binary_offset) % 8:
-                raise TileError(f"property {name}: {part} is not 8-byte aligned")
-        if "stringOffsets" in column:
-            offsets = np.frombuffer(glb.view(column["stringOffsets"]), "<u4")
-            if len(offsets) != table["count"] + 1 or (np.diff(offsets.astype(np.int64)) < 0).any():
-                raise TileError(f"property {name}: string offsets are not rising, or not {table['count'] + 1}")
-            if offsets[-1] != len(glb.view(column["values"])):
-                raise TileError(
-                    f"property {name}: the last string offset is {offsets[-1]}, the values are {len(glb.view(column['values']))} long"
-                )
-    column = table["properties"]["code"]
-    offsets = np.frombuffer(glb.view(column["stringOffsets"]), "<u4")
-    values = glb.view(column["values"])
-    return [values[offsets[i] : offsets[i + 1]].decode() for i in range(table["count"])]
 
 
 def check_content(content: bytes) -> tuple[list[str], Floats]:
     """Check a glb; return its codes and its vertices with z up, shape (n, 3) [m].
+
+    Parameters
+    ----------
+    content
+        The file.
 
     Raises
     ------
@@ -112,39 +67,34 @@ def check_content(content: bytes) -> tuple[list[str], Floats]:
     """
     glb = Glb(content)
     try:
-        codes = _codes(glb)
-        vertices: list[Floats] = []
-        for primitive in (p for mesh in glb.json.get("meshes", []) for p in mesh["primitives"]):
-            attributes = primitive["attributes"]
-            position = glb.accessor(attributes["POSITION"]).astype(np.float64)
-            counts = {name: len(glb.accessor(index)) for name, index in attributes.items()}
-            if len(set(counts.values())) != 1:
-                raise TileError(f"attributes of different length: {counts}")
-            said = glb.json["accessors"][attributes["POSITION"]]
-            if not (
-                np.allclose(position.min(axis=0), said["min"], atol=1e-6) and np.allclose(position.max(axis=0), said["max"], atol=1e-6)
-            ):
-                raise TileError("POSITION min/max are not those of the data")
-            if np.abs(np.linalg.norm(glb.accessor(attributes["NORMAL"]), axis=1) - 1).max() > 1e-3:
-                raise TileError("a normal has not length 1")
-            if glb.accessor(attributes["_FEATURE_ID_0"]).max() >= len(codes):
-                raise TileError("a feature id is not in the property table")
-            if glb.accessor(primitive["indices"]).max() >= len(position):
-                raise TileError("an index reaches past the vertices")
-            vertices.append(np.column_stack([position[:, 0], -position[:, 2], position[:, 1]]))
-    except (KeyError, IndexError, ValueError, UnicodeDecodeError) as error:
+        codes = _check_tables(glb)
+        vertices = [part.vertices for part in glb.parts()]
+    except (KeyError, IndexError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise TileError(f"damaged structure: {type(error).__name__} {error}") from error
     return codes, np.concatenate(vertices) if vertices else np.empty((0, 3))
 
 
-def _box_axes(box: list[float]) -> tuple[Floats, Floats]:
-    return np.array(box[:3]), np.array(box[3:]).reshape(3, 3)
+def _check_tables(glb: Glb) -> list[str]:
+    """Check every column of every property table; return the codes, none for a far view."""
+    metadata = glb.json.get("extensions", {}).get("EXT_structural_metadata", {})
+    codes: list[str] = []
+    told = [one for mesh in glb.json.get("meshes", []) for one in mesh["primitives"] if "EXT_mesh_features" in one.get("extensions", {})]
+    if any("propertyTable" in one["extensions"]["EXT_mesh_features"]["featureIds"][0] for one in told) and not metadata:
+        raise TileError("the features of a mesh have no property table")
+    for number, table in enumerate(metadata.get("propertyTables", [])):
+        for name, column in table["properties"].items():
+            for part in ("values", "stringOffsets"):
+                if part in column and (glb.json["bufferViews"][column[part]].get("byteOffset", 0) + glb.binary_offset) % 8:
+                    raise TileError(f"property {name}: {part} is not 8-byte aligned")
+            values = glb.column(number, name)
+            if name == "code":
+                codes += values
+    return codes
 
 
 def _corners(box: list[float], transform: Floats) -> Floats:
-    centre, axes = _box_axes(box)
     signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
-    return _apply(transform, centre + signs @ axes)
+    return _apply(transform, np.array(box[:3]) + signs @ np.array(box[3:]).reshape(3, 3))
 
 
 def _apply(transform: Floats, points: Floats) -> Floats:
@@ -154,61 +104,132 @@ def _apply(transform: Floats, points: Floats) -> Floats:
 
 def _outside(points: Floats, box: list[float], transform: Floats) -> float:
     """Return how far points leave a box [m]; the box is in the tile's frame."""
-    centre, axes = _box_axes(box)
-    centre = _apply(transform, centre[None])[0]
+    centre = _apply(transform, np.array(box[:3])[None])[0]
     worst = 0.0
-    for axis in axes @ transform[:3, :3].T:
+    for axis in np.array(box[3:]).reshape(3, 3) @ transform[:3, :3].T:
         half = float(np.linalg.norm(axis))
+        if half == 0.0:
+            worst = max(worst, float(np.linalg.norm(points - centre, axis=1).max()) if not axis.any() else 0.0)
+            continue
         worst = max(worst, float(np.abs((points - centre) @ (axis / half)).max() - half))
     return worst
 
 
-class _Checker:
-    def __init__(self, store: TileStore, layer: str) -> None:
-        self.store, self.layer = store, layer
-        self.report = Report(layer)
-        self.codes: Counter[str] = Counter()
-        self.uris: set[str] = set()
+def _transform_of(tile: dict[str, Any]) -> Floats:
+    return np.array(tile.get("transform", np.eye(4).ravel()), dtype=np.float64).reshape(4, 4).T
 
-    def tile(self, tile: dict[str, Any], parent: Floats, parent_error: float, place: str) -> None:
-        """Check a tile and everything below."""
-        matrix = np.array(tile.get("transform", np.eye(4).ravel()), dtype=np.float64).reshape(4, 4).T
-        transform = parent @ matrix
+
+Around = tuple[list[float], Floats] | None
+Content = Callable[[str, bytes, Floats], None]
+
+
+class Checker:
+    """Walks a tileset and all external tilesets it leads to.
+
+    Parameters
+    ----------
+    read
+        Returns a file by its path; raises `TileError` where it is missing.
+    report
+        Faults go here.
+    on_content
+        Called with path, bytes and transform to EPSG:4978 of every content.
+    """
+
+    def __init__(self, read: Callable[[str], bytes], report: Report, on_content: Content | None = None) -> None:
+        self._read, self.report, self._on_content = read, report, on_content
+        self.codes: Counter[str] = Counter()
+        self.files: set[str] = set()
+
+    def document(self, path: str, parent: Floats, parent_error: float | None, place: str, around: Around) -> None:
+        """Check a tileset.json and everything below."""
+        self.files.add(path)
+        try:
+            document = json.loads(self._read(path))
+            if document["asset"].get("version") not in ("1.0", "1.1") or "refine" not in document["root"]:
+                self.report.faults.append(f"{path}: expected asset.version 1.1 and a root with refine")
+            if parent_error is None:
+                # Read by a second, independent implementation; it refuses boxes and refinements that the standard does not know.
+                TileSet.from_dict(document)
+            root, error = document["root"], float(document["geometricError"])
+            if parent_error is not None and float(root["geometricError"]) > parent_error + 1e-9:
+                self.report.faults.append(f"{path}: geometricError {root['geometricError']} exceeds its parent's {parent_error}")
+            self._tile(root, parent, error, place, posixpath.dirname(path), around)
+        except TileError as error:
+            self.report.faults.append(error.message)
+        except (Py3dtilesException, NotImplementedError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            self.report.faults.append(f"{path}: damaged structure: {type(error).__name__} {error}")
+
+    def _tile(self, tile: dict[str, Any], parent: Floats, parent_error: float, place: str, folder: str, around: Around) -> None:
+        transform = parent @ _transform_of(tile)
         error = float(tile["geometricError"])
-        if error > parent_error + 1e-9:
+        if error < 0 or error > parent_error + 1e-9:
             self.report.faults.append(f"{place}: geometricError {error} exceeds its parent's {parent_error}")
+        if "refine" in tile and tile["refine"] not in _REFINES:
+            self.report.faults.append(f"{place}: refine is {tile['refine']!r}, expected ADD or REPLACE")
         box = tile["boundingVolume"].get("box")
         if box is None:
             self.report.faults.append(f"{place}: the bounding volume is no box")
             return
-        if "content" in tile:
-            self.content(tile["content"]["uri"], box, transform, place)
+        if len(box) != 12 or not np.isfinite(box).all():
+            self.report.faults.append(f"{place}: expected a box of 12 numbers, found {len(box)}")
+            return
+        if around is not None:
+            off = _outside(_corners(box, transform), *around)
+            if off > _TOLERANCE_M:
+                self.report.faults.append(f"{place}: leaves its parent's box by {off:.2f} m")
+        contents = [tile["content"]] if "content" in tile else tile.get("contents", [])
+        for content in contents:
+            self._content(posixpath.normpath(posixpath.join(folder, content["uri"])), box, transform, error, place)
         for number, child in enumerate(tile.get("children", [])):
-            below = f"{place}/{number}"
-            inner = transform @ np.array(child.get("transform", np.eye(4).ravel()), dtype=np.float64).reshape(4, 4).T
-            if "box" in child["boundingVolume"]:
-                off = _outside(_corners(child["boundingVolume"]["box"], inner), box, transform)
-                if off > _TOLERANCE_M:
-                    self.report.faults.append(f"{below}: leaves its parent's box by {off:.2f} m")
-            self.tile(child, transform, error, below)
+            self._tile(child, transform, error, f"{place}/{number}", folder, (box, transform))
 
-    def content(self, uri: str, box: list[float], transform: Floats, place: str) -> None:
-        """Check a content file."""
-        self.uris.add(uri)
+    def _content(self, path: str, box: list[float], transform: Floats, error: float, place: str) -> None:
+        if path.endswith(".json"):
+            self.document(path, transform, error, place, (box, transform))
+            return
+        if path in self.files:
+            self.report.faults.append(f"{place} {path}: is shown twice")
+        self.files.add(path)
         try:
-            codes, vertices = check_content(self.store.read(f"{self.layer}/{uri}"))
-        except TileError as error:
-            self.report.faults.append(f"{place} {uri}: {error.message}")
+            content = self._read(path)
+            codes, vertices = check_content(content)
+        except TileError as fault:
+            self.report.faults.append(f"{place} {path}: {fault.message}")
             return
         self.report.tiles += 1
+        self.report.far_tiles += not codes
         self.codes.update(codes)
         if len(vertices):
             off = _outside(_apply(transform, vertices), box, transform)
             if off > _TOLERANCE_M:
-                self.report.faults.append(f"{place} {uri}: content leaves its box by {off:.2f} m")
+                self.report.faults.append(f"{place} {path}: content leaves its box by {off:.2f} m")
+        if self._on_content is not None:
+            self._on_content(path, content, transform)
 
 
-def validate_layer(settings: Settings, layer: str) -> Report:
+def validate_folder(folder: Path) -> Report:
+    """Check a tileset of anybody in a folder: structure, boxes, errors, contents; no store is asked.
+
+    Parameters
+    ----------
+    folder
+        Holds tileset.json; or the file itself.
+    """
+    root, name = (folder, "tileset.json") if folder.is_dir() else (folder.parent, folder.name)
+    report = Report(str(folder))
+
+    def read(path: str) -> bytes:
+        target = root / path
+        if not target.resolve().is_relative_to(root.resolve()) or not target.is_file():
+            raise TileError(f"{path} is missing")
+        return target.read_bytes()
+
+    Checker(read, report).document(name, np.eye(4), None, "root", None)
+    return report
+
+
+def validate_layer(settings: Settings, layer: str, *, sample: int = 1000) -> Report:
     """Check a published layer against the standard and against the store.
 
     Parameters
@@ -217,31 +238,32 @@ def validate_layer(settings: Settings, layer: str) -> Report:
         Names store and tile store.
     layer
         Name.
+    sample
+        Buildings decoded to longitude, latitude and height and compared with their outline in the store.
     """
     store = TileStore(settings.tiles_url)
-    checker = _Checker(store, layer)
-    report = checker.report
-    try:
-        document = json.loads(store.read(f"{layer}/tileset.json"))
-        if document["asset"].get("version") != "1.1" or "refine" not in document["root"]:
-            report.faults.append("tileset.json: expected asset.version 1.1 and a root with refine")
-        # Read by a second, independent implementation; it refuses boxes and refinements that the standard does not know.
-        TileSet.from_dict(document)
-        checker.tile(document["root"], np.eye(4), float(document["geometricError"]), "root")
-    except TileError as error:
-        report.faults.append(error.message)
-        return report
-    except (Py3dtilesException, NotImplementedError, ValueError, KeyError, TypeError) as error:
-        report.faults.append(f"tileset.json: damaged structure: {type(error).__name__} {error}")
-        return report
-    orphans = store.names(layer) - {f"{layer}/tileset.json"} - {f"{layer}/{uri}" for uri in checker.uris}
-    report.faults += [f"{name}: no tile refers to it" for name in sorted(orphans)]
-    report.features = checker.codes.total()
+    report = Report(layer)
+    decoded = proof.Sample() if layer == "buildings" else None
     with engine.connect(settings) as connection:
         wanted = Counter(tilesets.sample_codes(connection, layer))
+        row = next((one for one in tilesets.fetch_tilesets(connection) if one.layer == layer), None)
+    if decoded is not None:
+        decoded.choose(sorted(wanted), sample)
+    checker = Checker(lambda path: store.read(f"{layer}/{path}"), report, None if decoded is None else decoded.take)
+    checker.document("tileset.json", np.eye(4), None, "root", None)
+    if not report.tiles and report.faults:
+        return report
+    orphans = store.names(layer) - {f"{layer}/{path}" for path in checker.files}
+    report.faults += [f"{name}: no tile refers to it" for name in sorted(orphans)]
+    report.features = checker.codes.total()
     report.faults += [
         f"code {code} occurs {n} times, expected {max(wanted[code], 1)}" for code, n in checker.codes.items() if n > max(wanted[code], 1)
     ]
     report.faults += [f"code {code} is in the store and in no tile" for code in sorted(set(wanted) - set(checker.codes))[:20]]
     report.faults += [f"code {code} is in a tile and not in the store" for code in sorted(set(checker.codes) - set(wanted))[:20]]
+    if decoded is not None and row is not None and row.parameters:
+        with engine.connect(settings) as connection:
+            found = decoded.compare(connection, row.parameters)
+        report.compared, report.largest_offset_m = found.compared, found.largest_m
+        report.faults += found.faults
     return report

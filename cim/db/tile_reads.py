@@ -1,20 +1,106 @@
 """What the tiler reads: rows in a stable order, geometry as well-known binary in EPSG:4490."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+from psycopg import sql
+
+from cim.db.arrow_read import ArrowReader
 from cim.db.engine import Connection
 
+_STANDING = sql.SQL("status IN ('existing', 'under_construction') AND NOT ST_IsEmpty(geom)")
+_BUILDING_COLUMNS = sql.SQL(
+    "code, height_m, height_source, ground_elevation_m, storeys_above, use, structure, year_built, ST_AsBinary(geom, 'NDR') AS geom"
+)
 
-def fetch_buildings(connection: Connection) -> Sequence[tuple[Any, ...]]:
-    """Return standing buildings with an outline.
 
-    Each: code, name, height_m, ground_elevation_m, storeys_above, use, structure, year_built, height_source, WKB.
+@dataclass(frozen=True)
+class BuildingSource:
+    """Which buildings are drawn.
+
+    Parameters
+    ----------
+    rows
+        Table or expression to select from.
+    condition
+        Of which to draw.
     """
+
+    rows: sql.Composable
+    condition: sql.Composable
+
+
+STANDING = BuildingSource(sql.SQL("building"), _STANDING)
+"""The buildings that stand now."""
+
+
+def fetch_building_cells(reader: ArrowReader, level: int, source: BuildingSource) -> tuple[pa.Table, float | None]:
+    """Return how many buildings each cell of the global grid holds, and their mean ground.
+
+    Parameters
+    ----------
+    reader
+        The store.
+    level
+        The earth as a square of 360 degrees has 2 ** level cells along each side.
+    source
+        Which buildings.
+
+    Returns
+    -------
+    table
+        column, row, n, vertices (of the outlines).
+    float or None
+        Mean of the known ground elevations [m].
+    """
+    found = reader.fetch(
+        sql.SQL(
+            """SELECT floor(((CASE WHEN ST_XMax(geom) - ST_XMin(geom) <= 180 THEN (ST_XMin(geom) + ST_XMax(geom)) / 2
+                              ELSE ST_XMin(ST_ShiftLongitude(geom)) / 2 + ST_XMax(ST_ShiftLongitude(geom)) / 2 END
+                              + 180.0) / 360.0) * {side})::int AS column,
+                      floor((((ST_YMin(geom) + ST_YMax(geom)) / 2 + 180.0) / 360.0) * {side})::int AS row,
+                      count(*) AS n, sum(ST_NPoints(geom)) AS vertices, sum(ground_elevation_m) AS ground,
+                      count(ground_elevation_m) AS known
+               FROM {rows} WHERE {condition} GROUP BY 1, 2"""
+        ).format(side=sql.Literal(float(1 << level)), rows=source.rows, condition=source.condition)
+    )
+    known = sum(found.column("known").to_pylist())
+    total = sum(value for value in found.column("ground").to_pylist() if value is not None)
+    return found, total / known if known else None
+
+
+def fetch_building_table(reader: ArrowReader, box: tuple[float, float, float, float], source: BuildingSource) -> pa.Table:
+    """Return the buildings that touch a box.
+
+    Parameters
+    ----------
+    reader
+        The store.
+    box
+        West, south, east, north [deg], EPSG:4490.
+    source
+        Which buildings.
+
+    Returns
+    -------
+    table
+        code, height_m, height_source, ground_elevation_m, storeys_above, use, structure, year_built, geom (WKB, little-endian).
+    """
+    return reader.fetch(
+        sql.SQL("SELECT {columns} FROM {rows} WHERE geom && ST_MakeEnvelope({w}, {s}, {e}, {n}, 4490) AND {condition}").format(
+            columns=_BUILDING_COLUMNS, rows=source.rows, condition=source.condition,
+            **dict(zip(("w", "s", "e", "n"), map(sql.Literal, box), strict=True)),
+        )
+    )  # fmt: skip
+
+
+def fetch_outlines(connection: Connection, codes: Sequence[str]) -> Sequence[tuple[Any, ...]]:
+    """Return buildings by code: code, height_m, ground_elevation_m, storeys_above, WKB."""
     return connection.execute(
-        """SELECT code, name, height_m, ground_elevation_m, storeys_above, use, structure, year_built, height_source,
-                  ST_AsBinary(ST_Force2D(geom), 'NDR')
-           FROM building WHERE status IN ('existing', 'under_construction') AND NOT ST_IsEmpty(geom) ORDER BY code"""
+        "SELECT code, height_m, ground_elevation_m, storeys_above, ST_AsBinary(geom, 'NDR') FROM building WHERE code = ANY(%s)",
+        [list(codes)],
     ).fetchall()
 
 

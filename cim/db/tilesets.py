@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from psycopg import sql
 from psycopg.errors import LockNotAvailable
 from psycopg.types.json import Jsonb
 
@@ -29,6 +30,19 @@ class TileRow:
         Features in it; size [byte].
     bbox
         West, south, east, north [deg], EPSG:4490.
+    n_vertices
+        Of its mesh.
+    box
+        Lowest and highest corner of the tile and all below it, east north up at the middle of its cell [m]; None where the layer
+        plans its tiles anew at every build.
+    error_m
+        Geometric error [m].
+    blocks
+        Summary for the far view; None = not read, see `fetch_blocks`.
+    is_far
+        It shows what is below from afar and holds no codes.
+    document
+        External tileset that begins at this tile, relative to the layer's folder.
     """
 
     key: str
@@ -38,6 +52,12 @@ class TileRow:
     n_features: int
     n_bytes: int
     bbox: Box
+    n_vertices: int = 0
+    box: tuple[float, ...] | None = None
+    error_m: float = 0.0
+    blocks: bytes | None = None
+    is_far: bool = False
+    document: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +82,8 @@ class TilesetRow:
         Ellipsoidal [m].
     last_event_id
         Outbox position it reflects.
+    parameters
+        What all tiles depend on.
     """
 
     layer: str
@@ -79,18 +101,19 @@ class TilesetRow:
     style_version: str
     last_event_id: int
     tiles: list[TileRow] = field(default_factory=list)
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 def fetch_tilesets(connection: Connection) -> list[TilesetRow]:
     """Return the published layers, without their tiles."""
     rows = connection.execute(
         """SELECT layer, kind, collection, title, note, is_synthetic, replaces, n_features, ST_XMin(geom), ST_YMin(geom),
-                  ST_XMax(geom), ST_YMax(geom), min_height_m, max_height_m, uri, style_version, last_event_id
+                  ST_XMax(geom), ST_YMax(geom), min_height_m, max_height_m, uri, style_version, last_event_id, parameters
            FROM tileset ORDER BY kind, layer"""
     ).fetchall()
     names = (
         "layer", "kind", "collection", "title", "note", "is_synthetic", "replaces", "n_features", "min_height_m", "max_height_m", "uri",
-        "style_version", "last_event_id",
+        "style_version", "last_event_id", "parameters",
     )  # fmt: skip
     return [
         TilesetRow(
@@ -101,13 +124,27 @@ def fetch_tilesets(connection: Connection) -> list[TilesetRow]:
 
 
 def fetch_input_hashes(connection: Connection, layer: str) -> dict[str, TileRow]:
-    """Return the tiles of a layer by key."""
-    rows = connection.execute(
-        """SELECT key, uri, input_hash, content_hash, n_features, bytes, ST_XMin(geom), ST_YMin(geom), ST_XMax(geom), ST_YMax(geom)
-           FROM tile WHERE layer = %s""",
-        [layer],
-    ).fetchall()
-    return {row[0]: TileRow(row[0], row[1], row[2], row[3], row[4], row[5], (row[6], row[7], row[8], row[9])) for row in rows}
+    """Return the tiles of a layer by key, without their summaries."""
+    with connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(
+            """SELECT key, uri, input_hash, content_hash, n_features, bytes, ST_XMin(geom), ST_YMin(geom), ST_XMax(geom), ST_YMax(geom),
+                      n_vertices, box, error_m, is_far, document
+               FROM tile WHERE layer = %s""",
+            [layer],
+        ).fetchall()
+    return {
+        row[0]: TileRow(
+            row[0], row[1], row[2], row[3], row[4], row[5], (row[6], row[7], row[8], row[9]), row[10],
+            None if row[11] is None else tuple(row[11]), row[12], None, row[13], row[14],
+        )
+        for row in rows
+    }  # fmt: skip
+
+
+def fetch_blocks(connection: Connection, layer: str, keys: Sequence[str]) -> dict[str, bytes]:
+    """Return the summaries of tiles by key."""
+    rows = connection.execute("SELECT key, blocks FROM tile WHERE layer = %s AND key = ANY(%s)", [layer, list(keys)])
+    return {row[0]: bytes(row[1] or b"") for row in rows}
 
 
 def _envelope(box: Box | None) -> dict[str, Any]:
@@ -117,35 +154,66 @@ def _envelope(box: Box | None) -> dict[str, Any]:
 
 def save_tileset(connection: Connection, row: TilesetRow) -> None:
     """Replace a layer's rows, in the running transaction."""
-    connection.execute("DELETE FROM tileset WHERE layer = %s", [row.layer])
+    connection.execute("DELETE FROM tile WHERE layer = %s", [row.layer])
+    _save_row(connection, row)
+    _copy_tiles(connection, row.layer, row.tiles)
+
+
+def update_tileset(connection: Connection, row: TilesetRow, gone: Sequence[str], made: Sequence[TileRow]) -> None:
+    """Replace some tiles of a layer, in the running transaction.
+
+    Parameters
+    ----------
+    row
+        The layer; ``tiles`` are all its tiles.
+    gone
+        Keys that are no longer there.
+    made
+        Tiles that are new or different; each has its summary.
+    """
+    _save_row(connection, row)
+    connection.execute("DELETE FROM tile WHERE layer = %s AND key = ANY(%s)", [row.layer, [*gone, *(tile.key for tile in made)]])
+    _copy_tiles(connection, row.layer, made)
+
+
+def _save_row(connection: Connection, row: TilesetRow) -> None:
     connection.execute(
         """INSERT INTO tileset (layer, kind, collection, style_version, title, note, is_synthetic, replaces, n_features, n_tiles, bytes,
-                                uri, last_event_id, geom, min_height_m, max_height_m)
+                                uri, last_event_id, geom, min_height_m, max_height_m, parameters)
            VALUES (%(layer)s, %(kind)s, %(collection)s, %(style_version)s, %(title)s, %(note)s, %(is_synthetic)s, %(replaces)s,
                    %(n_features)s, %(n_tiles)s, %(bytes)s, %(uri)s, %(last_event_id)s,
                    CASE WHEN %(w)s::float8 IS NULL THEN NULL ELSE ST_MakeEnvelope(%(w)s, %(s)s, %(e)s, %(n)s, 4490) END,
-                   %(min_height_m)s, %(max_height_m)s)""",
+                   %(min_height_m)s, %(max_height_m)s, %(parameters)s)
+           ON CONFLICT (layer) DO UPDATE SET kind = excluded.kind, collection = excluded.collection,
+                   style_version = excluded.style_version, title = excluded.title, note = excluded.note,
+                   is_synthetic = excluded.is_synthetic, replaces = excluded.replaces, n_features = excluded.n_features,
+                   n_tiles = excluded.n_tiles, bytes = excluded.bytes, uri = excluded.uri, last_event_id = excluded.last_event_id,
+                   geom = excluded.geom, min_height_m = excluded.min_height_m, max_height_m = excluded.max_height_m,
+                   parameters = excluded.parameters, built_at = now()""",
         {
             "layer": row.layer, "kind": row.kind, "collection": row.collection, "style_version": row.style_version,
             "title": Jsonb(row.title), "note": None if row.note is None else Jsonb(row.note), "is_synthetic": row.is_synthetic,
             "replaces": Jsonb(row.replaces), "n_features": row.n_features, "n_tiles": len(row.tiles),
             "bytes": sum(tile.n_bytes for tile in row.tiles), "uri": row.uri, "last_event_id": row.last_event_id,
-            "min_height_m": row.min_height_m, "max_height_m": row.max_height_m, **_envelope(row.bbox),
+            "min_height_m": row.min_height_m, "max_height_m": row.max_height_m, "parameters": Jsonb(row.parameters),
+            **_envelope(row.bbox),
         },
     )  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            """INSERT INTO tile (layer, key, uri, input_hash, content_hash, n_features, bytes, geom)
-               VALUES (%(layer)s, %(key)s, %(uri)s, %(input_hash)s, %(content_hash)s, %(n_features)s, %(n_bytes)s,
-                       ST_MakeEnvelope(%(w)s, %(s)s, %(e)s, %(n)s, 4490))""",
-            [
-                {
-                    "layer": row.layer, "key": tile.key, "uri": tile.uri, "input_hash": tile.input_hash,
-                    "content_hash": tile.content_hash, "n_features": tile.n_features, "n_bytes": tile.n_bytes, **_envelope(tile.bbox),
-                }
-                for tile in row.tiles
-            ],
-        )  # fmt: skip
+
+
+def _copy_tiles(connection: Connection, layer: str, tiles: Sequence[TileRow]) -> None:
+    columns = """layer, key, uri, input_hash, content_hash, n_features, bytes, geom, n_vertices, box, error_m, blocks, is_far, document"""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(sql.SQL("COPY tile ({}) FROM STDIN").format(sql.SQL(columns))) as copy,
+    ):
+        for one in tiles:
+            w, s, e, n = one.bbox
+            copy.write_row([
+                layer, one.key, one.uri, one.input_hash, one.content_hash, one.n_features, one.n_bytes,
+                f"SRID=4490;POLYGON(({w} {s},{w} {n},{e} {n},{e} {s},{w} {s}))", one.n_vertices,
+                None if one.box is None else list(one.box), one.error_m, one.blocks, one.is_far, one.document,
+            ])  # fmt: skip
 
 
 def touch_tileset(connection: Connection, layer: str, last_event_id: int) -> None:
@@ -176,6 +244,38 @@ def fetch_layer_names(connection: Connection) -> list[str]:
         f"networks/{row[0]}" for row in connection.execute("SELECT DISTINCT kind FROM network_edge WHERE status <> 'abandoned' ORDER BY 1")
     ]
     return names
+
+
+def fetch_used_files(connection: Connection, layer: str, names: Sequence[str]) -> set[str]:
+    """Return those of some files, relative to the layer's folder, that a tile refers to."""
+    rows = connection.execute(
+        "SELECT unnest(ARRAY[uri, document]) FROM tile WHERE layer = %(layer)s AND (uri = ANY(%(names)s) OR document = ANY(%(names)s))",
+        {"layer": layer, "names": list(names)},
+    )
+    return {row[0] for row in rows}
+
+
+def fetch_touched_boxes(connection: Connection, collection: str, reader: str, at_most: int) -> list[Box] | None:
+    """Return the boxes [deg] that events of a collection touch, old and new places; None where there are too many to be worth it.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    collection
+        E.g. buildings.
+    reader
+        Follower of the outbox; events it has not read are looked at.
+    at_most
+        More boxes than this are too many.
+    """
+    rows = connection.execute(
+        """SELECT DISTINCT ST_XMin(bbox), ST_YMin(bbox), ST_XMax(bbox), ST_YMax(bbox) FROM change_event
+           WHERE id > coalesce((SELECT last_event_id FROM outbox_reader WHERE name = %s), 0) AND collection = %s
+                 AND bbox IS NOT NULL AND NOT ST_IsEmpty(bbox) LIMIT %s""",
+        [reader, collection, at_most + 1],
+    ).fetchall()
+    return None if len(rows) > at_most else [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 def fetch_touched_collections(connection: Connection, reader: str) -> set[str]:

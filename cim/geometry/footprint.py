@@ -40,6 +40,9 @@ class Footprints:
         First ring of each polygon and the end; the first ring is the outer one, counter-clockwise, holes are clockwise.
     feature_start
         First polygon of each feature and the end, shape (n + 1,).
+    boxes
+        West, south, east, north of each feature as it was given, shape (n, 4) [deg]; east passes 180 where a ring crosses the
+        antimeridian; NaN for one without vertices.
     """
 
     lonlat: Floats
@@ -47,12 +50,22 @@ class Footprints:
     ring_start: Ints
     polygon_start: Ints
     feature_start: Ints
+    boxes: Floats
 
     @property
     def vertex_start(self) -> Ints:
         """First vertex of each feature and the end, shape (n + 1,)."""
         vertices: Ints = self.ring_start[self.polygon_start[self.feature_start]]
         return vertices
+
+    def taken(self, features: Ints) -> "Footprints":
+        """Return some features, in the order asked for."""
+        polygons = [np.arange(self.feature_start[i], self.feature_start[i + 1]) for i in features]
+        rings = [np.arange(self.polygon_start[i], self.polygon_start[i + 1]) for i in np.concatenate(polygons)]
+        vertices = [np.arange(self.ring_start[i], self.ring_start[i + 1]) for i in np.concatenate(rings)]
+        starts = [np.concatenate(([0], np.cumsum([len(part) for part in parts]))) for parts in (vertices, rings, polygons)]
+        at = np.concatenate(vertices)
+        return Footprints(self.lonlat[at], self.xy[at], starts[0], starts[1], starts[2], self.boxes[features])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -131,7 +144,7 @@ def _clean(lonlat, xy, ring_start, polygon_start, feature_start, shortest):  # t
                 for at in range(begin, n_points):
                     after = at + 1 if at + 1 < n_points else begin
                     twice += xy[at, 0] * xy[after, 1] - xy[after, 0] * xy[at, 1]
-                if n_points - begin < 3 or twice == 0.0:
+                if n_points - begin < 3 or twice == 0.0 or not np.isfinite(twice):
                     n_points = begin
                     continue
                 if (twice > 0) != is_outer:
@@ -149,6 +162,42 @@ def _clean(lonlat, xy, ring_start, polygon_start, feature_start, shortest):  # t
                 polygons[n_polygons] = n_rings
         features[feature + 1] = n_polygons
     return n_points, rings[: n_rings + 1], polygons[: n_polygons + 1], features
+
+
+@numba.njit(cache=True, nogil=True)
+def _to_metres(lonlat, vertex_start, xy, boxes):  # type: ignore[no-untyped-def]
+    """Fill local metres and boxes; unroll rings that cross the antimeridian (longitudes then pass 180 degrees)."""
+    for feature in range(vertex_start.shape[0] - 1):
+        first, last = vertex_start[feature], vertex_start[feature + 1]
+        if first == last:
+            boxes[feature] = np.nan
+            continue
+        west, east = np.inf, -np.inf
+        for at in range(first, last):
+            west, east = min(west, lonlat[at, 0]), max(east, lonlat[at, 0])
+        if east - west > 180.0:
+            for at in range(first, last):
+                if lonlat[at, 0] < 0.0:
+                    lonlat[at, 0] += 360.0
+        boxes[feature, 0], boxes[feature, 2] = lonlat[first, 0], lonlat[first, 0]
+        boxes[feature, 1], boxes[feature, 3] = lonlat[first, 1], lonlat[first, 1]
+        for at in range(first + 1, last):
+            boxes[feature, 0], boxes[feature, 2] = min(boxes[feature, 0], lonlat[at, 0]), max(boxes[feature, 2], lonlat[at, 0])
+            boxes[feature, 1], boxes[feature, 3] = min(boxes[feature, 1], lonlat[at, 1]), max(boxes[feature, 3], lonlat[at, 1])
+        lon, lat = lonlat[first, 0], lonlat[first, 1]
+        if abs(lat) > 85.0:
+            # Meridians converge within one building: the plane through the pole instead (polar azimuthal equidistant).
+            side = 1.0 if lat > 0 else -1.0
+            away = (90.0 - side * lat) * 111195.0
+            x0, y0 = away * np.sin(np.radians(lon)), -side * away * np.cos(np.radians(lon))
+            for at in range(first, last):
+                away = (90.0 - side * lonlat[at, 1]) * 111195.0
+                xy[at, 0] = away * np.sin(np.radians(lonlat[at, 0])) - x0
+                xy[at, 1] = -side * away * np.cos(np.radians(lonlat[at, 0])) - y0
+            continue
+        squeeze = 111195.0 * np.cos(np.radians(lat))
+        for at in range(first, last):
+            xy[at, 0], xy[at, 1] = (lonlat[at, 0] - lon) * squeeze, (lonlat[at, 1] - lat) * 111195.0
 
 
 def footprints_from_wkb(rows: Sequence[bytes]) -> Footprints:
@@ -169,22 +218,44 @@ def footprints_from_wkb(rows: Sequence[bytes]) -> Footprints:
     WkbError
         A row is no polygon or is cut off; names its position.
     """
-    data = np.frombuffer(b"".join(rows), dtype=np.uint8)
     start = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(row) for row in rows], out=start[1:])
+    return footprints_from_buffer(np.frombuffer(b"".join(rows), dtype=np.uint8), start)
+
+
+def footprints_from_buffer(data: NDArray[np.uint8], start: Ints) -> Footprints:
+    """Read polygons and multipolygons that lie one behind the other, as in an Arrow binary column.
+
+    Parameters
+    ----------
+    data
+        The bytes of all rows.
+    start
+        First byte of each row and the end, shape (n + 1,).
+
+    Returns
+    -------
+    Footprints
+        As of `footprints_from_wkb`. A ring across the antimeridian is unrolled: its longitudes pass 180 degrees. Rings with values
+        that are no numbers are dropped.
+
+    Raises
+    ------
+    WkbError
+        A row is no polygon or is cut off; names its position.
+    """
+    n = len(start) - 1
     nothing, none = np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.int64)
     n_points, n_rings, n_polygons, bad = _scan(data, start, False, nothing, none, none, none)
     if bad >= 0:
-        head = bytes(rows[bad][:5]).hex()
-        raise WkbError(f"footprint {bad}: expected a little-endian polygon, found bytes {head} ({len(rows[bad])} long)")
+        head = bytes(data[start[bad] : start[bad] + 5]).hex()
+        raise WkbError(f"footprint {bad}: expected a little-endian polygon, found bytes {head} ({start[bad + 1] - start[bad]} long)")
     points = np.empty(16 * n_points, dtype=np.uint8)
     ring_start, polygon_start = np.zeros(n_rings + 1, dtype=np.int64), np.zeros(n_polygons + 1, dtype=np.int64)
-    feature_start = np.zeros(len(rows) + 1, dtype=np.int64)
+    feature_start = np.zeros(n + 1, dtype=np.int64)
     _scan(data, start, True, points, ring_start, polygon_start, feature_start)
     lonlat = points.view(np.float64).reshape(-1, 2)
-    vertex_start = ring_start[polygon_start[feature_start]]
-    first = np.repeat(np.minimum(vertex_start[:-1], max(n_points - 1, 0)), np.diff(vertex_start))
-    xy = (lonlat - lonlat[first]) * METRES_PER_DEGREE
-    xy[:, 0] *= np.cos(np.radians(lonlat[first, 1]))
+    xy, boxes = np.empty_like(lonlat), np.empty((n, 4))
+    _to_metres(lonlat, ring_start[polygon_start[feature_start]], xy, boxes)
     kept, rings, polygons, features = _clean(lonlat, xy, ring_start, polygon_start, feature_start, _SHORTEST_EDGE_M)
-    return Footprints(lonlat[:kept], xy[:kept], rings, polygons, features)
+    return Footprints(lonlat[:kept], xy[:kept], rings, polygons, features, boxes)

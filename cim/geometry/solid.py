@@ -34,8 +34,9 @@ class Blocks:
     triangle_start: Ints
 
 
-@numba.njit(cache=True, nogil=True)
-def _ecef(lon, lat, height, out):  # type: ignore[no-untyped-def]  # compiled: types come from the caller
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+def ecef_and_up(lon: float, lat: float, height: float, out: Floats) -> None:
+    """Put position (EPSG:4978) [m] and normal of the ellipsoid into ``out``, shape (6,), from lon/lat [deg] and height [m]."""
     a = 6378137.0
     e2 = (1 / 298.257223563) * (2 - 1 / 298.257223563)
     sin_lat, cos_lat = np.sin(np.radians(lat)), np.cos(np.radians(lat))
@@ -59,7 +60,7 @@ def _extrude(lonlat, ring_start, rings_of, frames, frame_of, base, top, roofs, r
         count, vertex = last - first, 5 * first
         rise = top[feature] - base[feature]
         for at in range(count):
-            _ecef(lonlat[first + at, 0], lonlat[first + at, 1], base[feature], place)
+            ecef_and_up(lonlat[first + at, 0], lonlat[first + at, 1], base[feature], place)
             for axis in range(3):
                 low[at, axis], up[at, axis] = 0.0, 0.0
                 for k in range(3):

@@ -10,11 +10,12 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from cim.db.tables.base import CRS_NOTE, METADATA
 
@@ -41,6 +42,9 @@ tileset = Table(
     Column("uri", Text, nullable=False, comment="tileset.json in the tile store"),
     Column("last_event_id", BigInteger, nullable=False, server_default=text("0"), comment="outbox position it reflects"),
     Column("geom", Geometry("POLYGON", srid=4490, spatial_index=False), nullable=True, comment=f"extent; {CRS_NOTE}"),
+    Column(
+        "parameters", JSONB, nullable=False, server_default=text("'{}'::jsonb"), comment="what all tiles depend on, e.g. the assumed ground"
+    ),
     Column("min_height_m", Float, comment="lowest ellipsoidal height [m]"),
     Column("max_height_m", Float, comment="highest ellipsoidal height [m]"),
     Column("built_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
@@ -58,6 +62,16 @@ tile = Table(
     Column("n_features", Integer, nullable=False),
     Column("bytes", Integer, nullable=False, comment="size of the content [byte]"),
     Column("geom", Geometry("POLYGON", srid=4490, spatial_index=False), nullable=True, comment=f"extent; {CRS_NOTE}"),
+    Column("n_vertices", Integer, nullable=False, server_default=text("0"), comment="vertices of the mesh"),
+    Column(
+        "box",
+        ARRAY(Float),
+        comment="lowest and highest corner of the tile and all below it [m], east north up at the middle of its cell",
+    ),
+    Column("error_m", Float, nullable=False, server_default=text("0"), comment="geometric error [m]"),
+    Column("blocks", LargeBinary, comment="summary for the far view, see tiles/far.py"),
+    Column("is_far", Boolean, nullable=False, server_default=text("false"), comment="far view of the tiles below; holds no codes"),
+    Column("document", Text, comment="external tileset in the tile store that begins here"),
     Index("tile_geom_gist", "geom", postgresql_using="gist"),
     comment="Tiles of published tilesets",
 )

@@ -10,8 +10,9 @@ from py3dtiles.tileset.content import read_binary_tile_content
 
 from cim.errors import TileError
 from tiles.glb import Primitive, build_glb
+from tiles.glb_read import Glb
 from tiles.metadata import NO_FLOAT, NO_INTEGER, Number, PropertyTable, Text
-from tiles.validate import Glb, check_content
+from tiles.validate import check_content
 
 POSITIONS = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0], [5, 5, 5], [6.5, 5, 5], [5, 7, 5]], dtype=np.float32)
 NORMALS = np.tile(np.float32([0, 0, 1]), (6, 1))
@@ -29,9 +30,9 @@ def table(codes=CODES, names=("一号楼", None)):
     return PropertyTable("building", columns, 2)
 
 
-def content(**changes):
+def content(*, compress=False, **changes):
     primitive = Primitive(POSITIONS, NORMALS, np.array([0, 0, 0, 1, 1, 1]), np.array([[0, 1, 2], [3, 4, 5]]), **changes)
-    return build_glb([primitive], table())
+    return build_glb([primitive], table(), compress=compress)
 
 
 def edited(glb, change):
@@ -58,13 +59,16 @@ def test_pygltflib_reads_the_same_positions_bounds_and_triangles():
             (accessor.count, width), dtype, raw, strides=(view.byteStride or width * np.dtype(dtype).itemsize, np.dtype(dtype).itemsize)
         )
 
-    assert read(primitive.attributes.POSITION, "<f4", 3).tolist() == POSITIONS.tolist()
-    assert gltf.accessors[primitive.attributes.POSITION].min == [0, 0, 0]
-    assert gltf.accessors[primitive.attributes.POSITION].max == [6.5, 7, 5]
+    # Integers of a cube around the middle (3.25, 3.5, 2.5) with half side 3.5 (glTF 2.0, KHR_mesh_quantization: value / 32767).
+    stored = read(primitive.attributes.POSITION, "<i2", 3)
+    assert (gltf.nodes[0].translation, gltf.nodes[0].scale) == ([3.25, 3.5, 2.5], [3.5, 3.5, 3.5])
+    np.testing.assert_allclose(stored / 32_767 * 3.5 + (3.25, 3.5, 2.5), POSITIONS, atol=3.5 / 32_767 / 2 + 1e-6)
+    assert gltf.accessors[primitive.attributes.POSITION].min == stored.min(axis=0).tolist()
+    assert gltf.accessors[primitive.attributes.POSITION].max == stored.max(axis=0).tolist()
     assert read(primitive.indices, "<u2", 1).ravel().tolist() == [0, 1, 2, 3, 4, 5]
     assert read(primitive.attributes._FEATURE_ID_0, "<u2", 1).ravel().tolist() == [0, 0, 0, 1, 1, 1]
-    assert gltf.extensionsUsed == ["EXT_mesh_features", "EXT_structural_metadata"]
-    assert gltf.extensionsRequired == []
+    assert gltf.extensionsUsed == ["EXT_mesh_features", "EXT_structural_metadata", "KHR_mesh_quantization"]
+    assert gltf.extensionsRequired == ["KHR_mesh_quantization"]
 
 
 def test_py3dtiles_reads_the_content(tmp_path):
@@ -74,8 +78,25 @@ def test_py3dtiles_reads_the_content(tmp_path):
     assert Glb(read.to_array().tobytes()).json["meshes"] == Glb(content()).json["meshes"]
 
 
-def test_vertices_are_returned_with_z_up():
-    assert check_content(content())[1].tolist() == [[x, -z, y] for x, y, z in POSITIONS.tolist()]
+@pytest.mark.parametrize("compress", [False, True])
+def test_vertices_are_returned_with_z_up(compress):
+    found = check_content(content(compress=compress))[1]
+    np.testing.assert_allclose(found, [[x, -z, y] for x, y, z in POSITIONS.tolist()], atol=1e-4)
+
+
+def test_packed_and_plain_contents_hold_the_same_numbers():
+    plain, packed = Glb(content()), Glb(content(compress=True))
+    assert "EXT_meshopt_compression" in packed.json["extensionsRequired"]
+    # The fallback buffer has no bytes in the file (EXT_meshopt_compression, "Fallback buffers").
+    assert packed.json["buffers"][1]["extensions"] == {"EXT_meshopt_compression": {"fallback": True}}
+    for number in range(len(plain.json["accessors"])):
+        assert packed.accessor(number).tolist() == plain.accessor(number).tolist()
+
+
+def test_a_mesh_too_large_for_2_cm_keeps_floats():
+    far = POSITIONS * np.float32(400)
+    glb = build_glb([Primitive(far, NORMALS, np.array([0, 0, 0, 1, 1, 1]), np.array([[0, 1, 2]]))], table())
+    assert check_content(glb)[1][:, 0].tolist() == far[:, 0].tolist()
 
 
 @pytest.mark.parametrize("name", ["", "a", "ab", "abc", "abcd", "abcde", "楼", "楼号楼"])
@@ -154,6 +175,14 @@ def longer_view(document):
     document["bufferViews"][0]["byteLength"] += 10_000
 
 
+def unpackable(_):
+    packed = content(compress=True)
+    read = Glb(packed)
+    view = read.json["bufferViews"][0]["extensions"]["EXT_meshopt_compression"]
+    at = read.binary_offset + view["byteOffset"]
+    return packed[:at] + bytes(view["byteLength"]) + packed[at + view["byteLength"] :]
+
+
 @pytest.mark.parametrize(
     ("spoil", "fault"),
     [
@@ -165,7 +194,8 @@ def longer_view(document):
         (lambda glb: edited(glb, fewer_features), "string offsets are not rising, or not 2"),
         (lambda glb: edited(glb, other_minimum), "POSITION min/max"),
         (lambda glb: edited(glb, longer_view), "reaches past the end"),
-        (lambda glb: edited(glb, lambda document: document.pop("extensions")), "damaged structure"),
+        (lambda glb: edited(glb, lambda document: document.pop("extensions")), "no property table"),
+        (unpackable, "damaged EXT_meshopt_compression data"),
     ],
 )
 def test_the_checker_finds_a_spoilt_content(spoil, fault):
