@@ -3,6 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
+WORKERS ?= $(shell nproc)
 export PYTHONUTF8 := 1
 
 .PHONY: help bootstrap demo serve test check bench lock clean
@@ -19,8 +20,8 @@ demo: bootstrap ## load the sample city and serve it on http://127.0.0.1:8000
 serve: bootstrap ## serve the store in the data folder
 	@$(PY) -m cim up $(ARGS)
 
-test: bootstrap ## run all tests
-	@$(PY) -m pytest $(ARGS)
+test: bootstrap ## run all tests, one process per core (WORKERS=0: in one process)
+	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 check: bootstrap ## lint, types, layers, scripts
 	@.venv/bin/ruff check .
