@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from cim.db.published import fetch_models
 from cim.errors import CimError
 from cim.settings import Settings
-from ogc_api import documents, errors, export, health, history, items, styles, tiles, tiles3d
+from ogc_api import documents, errors, export, health, history, items, live_tiles, styles, tiles, tiles3d
 from ogc_api.metrics import Metrics
 from ogc_api.middleware import Edge
 from ogc_api.negotiation import base_url
@@ -74,6 +74,8 @@ def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
         Route("/jobs/{job}", documents.jobs),
         Route("/3dtiles", tiles3d.layers),
         Route("/3dtiles/", tiles3d.layers),
+        Route("/3dtiles/{layer}/live/tileset.json", live_tiles.tileset),
+        Route("/3dtiles/{layer}/live/tile/{key}.glb", live_tiles.tile),
         Route("/3dtiles/{path:path}", tiles3d.file),
         Route("/bim/models", _models),
         Route("/viewer", _to_viewer),

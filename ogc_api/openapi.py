@@ -115,6 +115,9 @@ def _own_paths() -> dict[str, Any]:
     return {
         "/3dtiles": _get("3D layers of the city", "get3dLayers"),
         "/3dtiles/{layer}/tileset.json": _get("3D Tiles 1.1 tileset of a layer", "get3dTileset", layer),
+        "/3dtiles/{layer}/live/tileset.json": _get(
+            "3D Tiles 1.1 made on request: takes the filters and the datetime of the items", "getLive3dTileset", layer
+        ),
         "/bim/models": _get("BIM models", "getBimModels"),
         "/healthz": _get("Whether the process is alive", "getHealth"),
         "/readyz": _get("Whether the server can answer", "getReadiness"),

@@ -96,7 +96,9 @@ def begins_document(cell: Cell, parent: Cell | None) -> bool:
     return bool(cell.children) and cell.n_leaves <= DOCUMENT_LEAVES and parent is not None and parent.n_leaves > DOCUMENT_LEAVES
 
 
-def document(cell: Cell, rows: Mapping[str, TileRow], style: str, *, is_root: bool, prefix: str = "") -> bytes:
+def document(
+    cell: Cell, rows: Mapping[str, TileRow], style: str, *, is_root: bool, prefix: str = "", whole: bool = False
+) -> bytes:  # fmt: skip
     """Return the tileset.json that begins at a tile (3D Tiles 1.1).
 
     Parameters
@@ -109,10 +111,12 @@ def document(cell: Cell, rows: Mapping[str, TileRow], style: str, *, is_root: bo
         Written as ``tilesetVersion``.
     is_root
         The document of the whole layer: its root carries the placement; that of another is in the tile that points to it.
+    whole
+        One document holds everything, however large.
     prefix
         From the document to the layer's folder, e.g. ``../``.
     """
-    root = _tile(cell, rows, grid.frame_of(cell.key), None, prefix)
+    root = _tile(cell, rows, grid.frame_of(cell.key), None, prefix, whole=whole)
     if is_root:
         root["transform"] = _transform(grid.frame_of(cell.key))
     box = rows[cell.key].box or (0.0,) * 6
@@ -122,20 +126,25 @@ def document(cell: Cell, rows: Mapping[str, TileRow], style: str, *, is_root: bo
         "geometricError": round(max(extent, rows[cell.key].error_m), 3),
         "root": root,
     }
-    return json.dumps(made, separators=(",", ":")).encode()
+    return dumps(made)
+
+
+def dumps(document: dict[str, Any]) -> bytes:
+    """Return a JSON file."""
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _transform(matrix: Matrix) -> list[float]:
     return [float(value) for value in matrix.T.ravel()]
 
 
-def _tile(cell: Cell, rows: Mapping[str, TileRow], frame: Matrix, parent: Cell | None, prefix: str) -> dict[str, Any]:
+def _tile(cell: Cell, rows: Mapping[str, TileRow], frame: Matrix, parent: Cell | None, prefix: str, *, whole: bool) -> dict[str, Any]:
     """Return a tile without its transform; a leaf is ``refine: REPLACE`` like everything above it."""
     row = rows[cell.key]
     made: dict[str, Any] = {
         "boundingVolume": {"box": box_json(row.box or (0.0,) * 6)}, "geometricError": round(row.error_m, 3), "refine": "REPLACE",
     }  # fmt: skip
-    if begins_document(cell, parent):
+    if not whole and begins_document(cell, parent):
         made["content"] = {"uri": prefix + (row.document or "")}
         return made
     if row.uri:
@@ -143,7 +152,7 @@ def _tile(cell: Cell, rows: Mapping[str, TileRow], frame: Matrix, parent: Cell |
     below = []
     for child in cell.children:
         inner = grid.frame_of(child.key)
-        below.append(_tile(child, rows, inner, cell, prefix) | {"transform": _transform(inverse_frame(frame) @ inner)})
+        below.append(_tile(child, rows, inner, cell, prefix, whole=whole) | {"transform": _transform(inverse_frame(frame) @ inner)})
     if below:
         made["children"] = below
     return made

@@ -370,6 +370,16 @@ def _conditions(query: FeatureQuery) -> list[pg.Composable]:
     return made
 
 
+def conditions_of(query: FeatureQuery) -> list[pg.Composable]:
+    """Return the conditions on the rows of a query, without its page."""
+    return _conditions(replace(query, after=None))
+
+
+def parameters_of(query: FeatureQuery) -> dict[str, Any]:
+    """Return the values that `conditions_of` and `source` name."""
+    return _parameters(replace(query, after=None))
+
+
 def bound(name: str, kind: str) -> pg.Composed:
     """Return a placeholder cast to the type of an attribute."""
     return pg.SQL("{}::{}").format(pg.Placeholder(name), pg.SQL(CASTS[kind]))

@@ -249,7 +249,13 @@ def leaves(code: Ints, vertices: Ints, key: str) -> list[tuple[str, int, int]]:
 
 
 def encode_cell(
-    rows: pa.Table, key: str, heights: Heights, *, compress: bool, is_known: Callable[[str, str], bool] = lambda _key, _hash: False
+    rows: pa.Table,
+    key: str,
+    heights: Heights,
+    *,
+    compress: bool,
+    is_known: Callable[[str, str], bool] = lambda _key, _hash: False,
+    whole: bool = False,
 ) -> list[Made]:
     """Make the leaves of a cell.
 
@@ -265,6 +271,8 @@ def encode_cell(
         See `tiles.glb.build_glb`.
     is_known
         Whether the caller has the file of a key and input hash; then it is not made.
+    whole
+        The cell is one leaf, whatever it holds.
     """
     if not rows.num_rows:
         return []
@@ -272,7 +280,7 @@ def encode_cell(
     if not len(buildings):
         return []
     prints, order = buildings.prints, buildings.order
-    cut = leaves(buildings.code, 5 * np.diff(prints.vertex_start)[order], key)
+    cut = [(key, 0, len(buildings))] if whole else leaves(buildings.code, 5 * np.diff(prints.vertex_start)[order], key)
     tile_start = np.array([first for _, first, _ in cut] + [len(buildings)])
     triangles = triangulate(prints)
     base, rise = np.empty(len(prints.boxes)), np.empty(len(prints.boxes))
