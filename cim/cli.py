@@ -26,6 +26,8 @@ _SUMMARY = {
     "export": "Write the register to GeoPackage, GeoParquet, FlatGeobuf, CSV, CityJSON.",
     "safety": "Appraisals, hazards and inspections of buildings.",
     "units": "Dwellings and other units inside buildings.",
+    "token": "Create, list and revoke API tokens.",
+    "audit": "List writes, exports, processes and tokens.",
     "address": "Parse, find and reverse addresses.",
 }
 

@@ -250,12 +250,15 @@ class LimitExceededError(RequestError):
 
     Parameters
     ----------
+    kind
+        What is limited: rate, address or body.
     retry_after_s
         When a further request will be taken [s]; 0 = never in this size.
     """
 
     code = "request.limit_exceeded"
 
-    def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 0) -> None:
+    def __init__(self, message: str, *, kind: str, hint: str = "", retry_after_s: int = 0) -> None:
         super().__init__(message, hint=hint)
+        self.kind = kind
         self.retry_after_s = retry_after_s

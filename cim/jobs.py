@@ -12,11 +12,15 @@ import procrastinate
 import structlog
 from procrastinate.exceptions import AlreadyEnqueued
 
-from cim.db import engine, outbox
+from cim.db import engine, outbox, process_jobs
 from cim.settings import Settings
 
 REBUILD_TILES = "tiles.rebuild_changed"
+RUN_PROCESS = "processes.run"
 _POLL_S = 2.0
+_PICK_UP_S = 10.0
+_STALLED_S = 30
+_AT_ONCE = 3
 _log = structlog.get_logger("cim.jobs")
 
 
@@ -50,16 +54,40 @@ def _has_events(settings: Settings) -> bool:
         return outbox.has_unread(connection, "tiles")
 
 
+async def _pick_up(app: procrastinate.App, settings: Settings) -> None:
+    """Put jobs of workers that died, and process jobs that never reached the queue, back on it."""
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=_STALLED_S):
+        _log.warning("job of a worker that died is tried again", task=job.task_name, job=job.id)
+        await app.job_manager.retry_job(job)
+    for job_id in await asyncio.to_thread(_unqueued, settings):
+        with contextlib.suppress(AlreadyEnqueued):
+            await app.configure_task(RUN_PROCESS, queueing_lock=f"process-{job_id}").defer_async(job_id=job_id)
+
+
+def _unqueued(settings: Settings) -> list[str]:
+    with engine.connect(settings) as connection:
+        return process_jobs.waiting_outside_of_the_queue(connection)
+
+
+async def _keep_picking_up(app: procrastinate.App, settings: Settings) -> None:
+    while True:
+        await _pick_up(app, settings)
+        await asyncio.sleep(_PICK_UP_S)
+
+
 async def _work(settings: Settings, *, once: bool) -> None:
     app = create_app(settings)
     async with app.open_async():
         if once:
             await _follow_outbox(app, settings, once=True)
+            await _pick_up(app, settings)
             await app.run_worker_async(wait=False, delete_jobs="successful", install_signal_handlers=False)
             return
         follower = asyncio.create_task(_follow_outbox(app, settings, once=False))
-        worker = asyncio.create_task(app.run_worker_async(delete_jobs="successful", listen_notify=True))
-        done, pending = await asyncio.wait({follower, worker}, return_when=asyncio.FIRST_COMPLETED)
+        picker = asyncio.create_task(_keep_picking_up(app, settings))
+        # A long job must not keep the short ones waiting; tiles are built one after the other by their lock.
+        worker = asyncio.create_task(app.run_worker_async(delete_jobs="successful", listen_notify=True, concurrency=_AT_ONCE))
+        done, pending = await asyncio.wait({follower, picker, worker}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

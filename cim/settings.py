@@ -25,6 +25,9 @@ class DatabaseSettings(BaseModel):
     )
     pool_max: int = Field(default=8, ge=1, le=200, description="connections per server process")
     statement_timeout_ms: int = Field(default=60_000, ge=0, description="longest statement of the server [ms]; 0 = none")
+    pgbouncer: bool = Field(
+        default=False, description="the url leads through PgBouncer in transaction mode: no prepared statements, settings per transaction"
+    )
     connect_timeout_s: int = Field(default=5, ge=1, le=120, description="longest wait for a connection [s]")
 
     @field_validator("url")
@@ -43,6 +46,19 @@ class ServerSettings(BaseModel):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65_535, description="port to listen on; 0 = any free one")
     public_url: str = Field(default="", description="address clients use, behind a proxy; empty = http://host:port")
+    workers: int = Field(default=1, ge=1, le=64, description="server processes behind one port")
+    cors_origins: str = Field(
+        default="*", description="origins whose pages may read answers, separated by commas; * = all, empty = none but the own"
+    )
+    rate_limit_per_s: float = Field(
+        default=0, ge=0, description="requests per second and client (token or address), per server process; 0 = no limit"
+    )
+    rate_burst: int = Field(default=200, ge=1, description="requests a client may send at once under the rate limit")
+    body_limit_bytes: int = Field(default=10_485_760, ge=1024, description="largest request body [byte], uploads of models excepted")
+    upload_limit_bytes: int = Field(default=4_294_967_296, ge=1024, description="largest upload of a model [byte]")
+    access_log: bool = Field(default=False, description="log every request, not only writes, refusals, faults and slow ones")
+    log_json: bool = Field(default=False, description="log lines of the server as JSON")
+    slow_request_s: float = Field(default=2.0, gt=0, description="requests that take longer are logged [s]")
     page_limit_default: int = Field(default=100, ge=1, description="features per page without limit=")
     page_limit_max: int = Field(default=10_000, ge=1, description="largest limit= accepted")
     count_exact_to: int = Field(default=100_000, ge=0, description="filtered counts are exact up to this number, estimates beyond")
@@ -62,6 +78,45 @@ class TilesSettings(BaseModel):
     workers: int = Field(default=0, ge=0, le=64, description="threads of a build; 0 = as many as processors")
 
 
+class AccessSettings(BaseModel):
+    """Who may do what over HTTP."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    anonymous: str = Field(
+        default="auto",
+        description="what can be read without a token: all, none, or collections separated by commas; "
+        "auto = all while the server listens on loopback without a public address, else none",
+    )
+    oidc_issuer: str = Field(default="", description="issuer (iss) of OpenID Connect access tokens; empty = local tokens only")
+    oidc_audience: str = Field(default="", description="audience (aud) that access tokens must name; needed with an issuer")
+    oidc_jwks_url: str = Field(default="", description="key set of the issuer; empty = as its discovery document says")
+    oidc_algorithms: str = Field(default="RS256,ES256", description="accepted signature algorithms, separated by commas; asymmetric only")
+    oidc_role_claim: str = Field(default="cim_role", description="claim with the role (or a list that contains one); dots nest")
+    oidc_divisions_claim: str = Field(default="cim_divisions", description="claim with the divisions of the row filter, absent = all rows")
+    oidc_collections_claim: str = Field(default="cim_collections", description="claim with the visible collections, absent = all")
+    oidc_default_role: str = Field(default="", description="role of a valid token without the role claim; empty = refused")
+    callback_hosts: str = Field(
+        default="", description="hosts (host or host:port) that jobs may notify, separated by commas; empty = no callbacks"
+    )
+
+    @field_validator("oidc_algorithms")
+    @classmethod
+    def _are_asymmetric(cls, text: str) -> str:
+        known = {"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"}
+        unknown = {part.strip() for part in text.split(",")} - known
+        if unknown:
+            raise ValueError(f"found {min(unknown)!r}, expected some of {', '.join(sorted(known))}")
+        return text
+
+    @field_validator("oidc_default_role")
+    @classmethod
+    def _is_role(cls, role: str) -> str:
+        if role not in {"", "viewer", "editor", "engineer", "operator", "admin"}:
+            raise ValueError("expected viewer, editor, engineer, operator, admin or nothing")
+        return role
+
+
 class Settings(BaseSettings):
     """All deployment settings."""
 
@@ -76,6 +131,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     server: ServerSettings = ServerSettings()
     tiles: TilesSettings = TilesSettings()
+    access: AccessSettings = AccessSettings()
 
     @property
     def cluster_dir(self) -> Path:
@@ -91,6 +147,11 @@ class Settings(BaseSettings):
     def models_dir(self) -> Path:
         """Folder of uploaded BIM models, by sha256."""
         return self.data_dir.resolve() / "models"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """Folder of the result files of process jobs, one folder per job."""
+        return self.data_dir.resolve() / "jobs"
 
     @property
     def rasters_dir(self) -> Path:

@@ -9,15 +9,16 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from cim.db.published import fetch_models
 from cim.errors import CimError
 from cim.settings import Settings
-from ogc_api import documents, errors, export, health, history, items, live_tiles, styles, tiles, tiles3d
-from ogc_api.metrics import Metrics
+from ogc_api import documents, errors, export, health, history, items, jobs, live_tiles, processes, styles, tiles, tiles3d
+from ogc_api.gate import Gate
+from ogc_api.metrics import CONTENT_TYPE, Metrics
 from ogc_api.middleware import Edge
 from ogc_api.negotiation import base_url
 from ogc_api.parameters import refuse_unknown
@@ -38,7 +39,7 @@ async def _to_viewer(request: Request) -> Response:
 
 def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
     async def show_metrics(_: Request) -> Response:
-        return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     collection = "/collections/{collection}"
     return [
@@ -68,10 +69,13 @@ def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
         Route(collection, documents.collections),
         # QGIS asks with a trailing slash where the first answer does not please it.
         Route(f"{collection}/", documents.collections),
-        Route("/processes", documents.processes),
-        Route("/processes/{process}", documents.processes),
-        Route("/jobs", documents.jobs),
-        Route("/jobs/{job}", documents.jobs),
+        Route("/processes", processes.listing),
+        Route("/processes/{process}", processes.describe),
+        Route("/processes/{process}/execution", processes.execute, methods=["POST"]),
+        Route("/jobs", jobs.listing),
+        Route("/jobs/{job}", jobs.one, methods=["GET", "DELETE"]),
+        Route("/jobs/{job}/results", jobs.results),
+        Route("/jobs/{job}/results/{output}", jobs.result),
         Route("/3dtiles", tiles3d.layers),
         Route("/3dtiles/", tiles3d.layers),
         Route("/3dtiles/{layer}/live/tileset.json", live_tiles.tileset),
@@ -114,12 +118,15 @@ def create_app(settings: Settings, *, viewer: Path = DIST) -> Starlette:
         await state.pool.open()
         await state.requests.open()
         yield
+        await state.audit.flush()
+        await state.queue.close()
         await state.requests.close()
+        await state.records.close()
         await state.pool.close()
 
     app = Starlette(
         routes=_routes(metrics, viewer),
-        middleware=[Middleware(Edge, metrics=metrics)],
+        middleware=[Middleware(Edge, metrics=metrics, settings=settings, audit=state.audit), Middleware(Gate, state=state)],
         exception_handlers={CimError: errors.on_cim_error, HTTPException: errors.on_http_error, Exception: errors.on_unexpected},
         lifespan=lifespan,
     )

@@ -77,4 +77,9 @@ TILES = tuple(
 
 STYLES = tuple(f"{_OGC}/ogcapi-styles-1/0.0/conf/{name}" for name in ("core", "mapbox-styles", "sld-10"))
 
-CONFORMANCE = (*COMMON, *FEATURES, *CQL2, *JSON_FG, *TILES, *STYLES)
+PROCESSES = tuple(
+    f"{_OGC}/ogcapi-processes-1/1.0/conf/{name}"
+    for name in ("core", "ogc-process-description", "json", "html", "oas30", "job-list", "callback", "dismiss")
+)
+
+CONFORMANCE = (*COMMON, *PROCESSES, *FEATURES, *CQL2, *JSON_FG, *TILES, *STYLES)

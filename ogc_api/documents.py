@@ -6,9 +6,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cim.access import Permission
 from cim.cql2.tree import FUNCTIONS
 from cim.db.published import Published
 from ogc_api import schemas
+from ogc_api.access import principal_of, require
 from ogc_api.conformance import CONFORMANCE
 from ogc_api.negotiation import base_url, language, output_format
 from ogc_api.parameters import refuse_unknown
@@ -66,10 +68,14 @@ async def collections(request: Request) -> Response:
     state = state_of(request.app)
     current = await state.current()
     collection_id = request.path_params.get("collection")
+    principal = principal_of(request)
     if collection_id is not None:
         current.collection(collection_id)
+        principal.require(Permission.READ, collection_id)
 
     def edit(document: dict[str, Any]) -> dict[str, Any]:
+        if "collections" in document:
+            document["collections"] = [one for one in document["collections"] if principal.sees(one["id"])]
         for one in document.get("collections", [document]):
             if "id" in one:
                 _complete_collection(one, current.catalogue.published[one["id"]])
@@ -107,6 +113,7 @@ async def _schema(request: Request, name: str) -> Response:
     state = state_of(request.app)
     current = await state.current()
     collection = current.collection(request.path_params["collection"])
+    require(request, Permission.READ, collection.id)
     spoken = language(request, state.settings.language)
     base = base_url(request, state.settings)
     address = f"{base}/collections/{collection.id}/{name}"
@@ -140,24 +147,6 @@ async def functions(request: Request) -> Response:
         for name, one in FUNCTIONS.items()
     ]
     return Response(orjson.dumps({"functions": listed}), media_type="application/json")
-
-
-async def processes(request: Request) -> Response:
-    """All processes, or one."""
-    refuse_unknown(request.query_params, ("f", "lang", "limit"))
-    return await _plain(request, "processes", request.path_params.get("process"))
-
-
-async def jobs(request: Request) -> Response:
-    """All jobs, or one."""
-    refuse_unknown(request.query_params, ("f", "lang", "limit", "offset"))
-    return await _plain(request, "jobs", request.path_params.get("job"))
-
-
-async def _plain(request: Request, name: str, *path: str | None) -> Response:
-    state = state_of(request.app)
-    current = await state.current()
-    return await current.front.document(name, request, *path, base=base_url(request, state.settings))
 
 
 async def _draw(request: Request, template: str, data: dict[str, Any]) -> Response:

@@ -1,6 +1,11 @@
-"""Errors to HTTP answers: the one table of status codes. Bodies are JSON with ``code`` and ``description``."""
+"""Errors to HTTP answers: the one table of status codes.
+
+Bodies are problem documents (RFC 9457) with ``code`` and ``description`` of OGC API - Features as further members.
+"""
 
 import logging
+from collections.abc import Mapping
+from http import HTTPStatus
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -25,6 +30,8 @@ from cim.errors import (
 
 _LOG = logging.getLogger(__name__)
 
+PROBLEM = "application/problem+json"
+
 STATUS: dict[type[CimError], int] = {
     RequestError: 400,
     InvalidParameterError: 400,
@@ -32,7 +39,7 @@ STATUS: dict[type[CimError], int] = {
     CrsError: 400,
     UnauthenticatedError: 401,
     ForbiddenError: 403,
-    LimitExceededError: 429,
+    LimitExceededError: 413,
     UnknownCollectionError: 404,
     NotFoundError: 404,
     ConflictError: 409,
@@ -41,7 +48,10 @@ STATUS: dict[type[CimError], int] = {
 }
 """Status of each error class; a class without a row has its parent's, 500 at the root."""
 
+_LIMITS = {"rate": 429, "address": 414, "body": 413}
 _CODES = {400: "InvalidParameterValue", 404: "NotFound", 405: "MethodNotAllowed", 406: "NotAcceptable", 409: "Conflict", 500: "ServerError"}
+_CODES |= {401: "Unauthorized", 403: "Forbidden", 413: "PayloadTooLarge", 414: "URITooLong", 415: "UnsupportedMediaType"}
+_CODES |= {412: "PreconditionFailed", 422: "UnprocessableEntity", 429: "TooManyRequests"}
 _CODES |= {503: "ServiceUnavailable", 507: "InsufficientStorage"}
 _RETRY_AFTER_S = 5
 _HIDDEN = {
@@ -53,18 +63,40 @@ _HIDDEN = {
 
 def status_of(error: CimError) -> int:
     """Return the HTTP status of an error."""
+    if isinstance(error, LimitExceededError):
+        return _LIMITS[error.kind]
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def body(status: int, description: str) -> bytes:
-    """Return an error document."""
-    return orjson.dumps({"code": _CODES.get(status, "Error"), "description": description})
+def body(status: int, description: str, *, hint: str = "") -> bytes:
+    """Return a problem document."""
+    code = _CODES.get(status, "Error")
+    document = {
+        "type": "about:blank",
+        "title": _title(status),
+        "status": status,
+        "detail": description,
+        "code": code,
+        "description": description,
+    }
+    return orjson.dumps({**document, "hint": hint} if hint else document)
 
 
-def answer(status: int, description: str, headers: dict[str, str] | None = None) -> Response:
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def answer(status: int, description: str, headers: Mapping[str, str] | None = None, *, hint: str = "") -> Response:
     """Return an error answer."""
-    retry = {"Retry-After": str(_RETRY_AFTER_S)} if status == 503 else {}
-    return Response(body(status, description), status, headers={**(headers or {}), **retry}, media_type="application/json")
+    more = dict(headers or {})
+    if status == 503:
+        more.setdefault("Retry-After", str(_RETRY_AFTER_S))
+    if status == 401:
+        more.setdefault("WWW-Authenticate", 'Bearer realm="cim"')
+    return Response(body(status, description, hint=hint), status, headers=more, media_type=PROBLEM)
 
 
 async def on_cim_error(request: Request, error: Exception) -> Response:
@@ -72,8 +104,10 @@ async def on_cim_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, CimError):
         return await on_unexpected(request, error)
     status = status_of(error)
+    if isinstance(error, LimitExceededError) and error.retry_after_s:
+        return answer(status, error.message, {"Retry-After": str(error.retry_after_s)})
     if status < 500:
-        return answer(status, error.message)
+        return answer(status, error.message, hint=error.hint)
     # The standard logger: a trace without the values of local variables, which may hold passwords.
     _LOG.error("%s: [%s] %s", request.url.path, error.code, error.message, exc_info=error if status == 500 else None)
     return answer(status, _HIDDEN[status])

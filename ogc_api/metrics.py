@@ -1,20 +1,25 @@
-"""Counts and durations of requests in the Prometheus text format, by route template (never by path: codes are unbounded)."""
+"""Metrics for Prometheus, by route template (never by path: codes are unbounded); several processes are added up."""
 
-from collections import Counter
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess, values
 
-BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram [s]."""
 
-Route = tuple[str, str]
+CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 class Metrics:
-    """Requests of one process."""
+    """Requests of one process, or, where processes share a folder (``PROMETHEUS_MULTIPROC_DIR``), of all of them."""
 
     def __init__(self) -> None:
-        self._requests: Counter[tuple[str, str, int]] = Counter()
-        self._buckets: dict[Route, list[int]] = {}
-        self._seconds: Counter[Route] = Counter()
+        self._registry = CollectorRegistry()
+        self._requests = Counter("cim_http_requests", "Requests answered.", ["method", "route", "status"], registry=self._registry)
+        self._seconds = Histogram(
+            "cim_http_request_duration_seconds", "Duration of requests.", ["method", "route"], buckets=BUCKETS_S, registry=self._registry
+        )
+        self._jobs = Gauge("cim_process_jobs", "Process jobs by state.", ["state"], registry=self._registry, multiprocess_mode="mostrecent")
+        self._children: dict[tuple[str, str, int], Counter] = {}
+        self._histograms: dict[tuple[str, str], Histogram] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Note a finished request.
@@ -24,22 +29,26 @@ class Metrics:
         seconds
             Duration [s].
         """
-        self._requests[method, route, status] += 1
-        counts = self._buckets.setdefault((method, route), [0] * (len(BUCKETS_S) + 1))
-        counts[next((place for place, bound in enumerate(BUCKETS_S) if seconds <= bound), len(BUCKETS_S))] += 1
-        self._seconds[method, route] += seconds  # type: ignore[assignment]  # a Counter adds floats as well
+        # Methods are the client's text: an unbounded label otherwise.
+        method = method if method in {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"} else "OTHER"
+        counter = self._children.get((method, route, status))
+        if counter is None:
+            counter = self._children[method, route, status] = self._requests.labels(method, route, str(status))
+        counter.inc()
+        histogram = self._histograms.get((method, route))
+        if histogram is None:
+            histogram = self._histograms[method, route] = self._seconds.labels(method, route)
+        histogram.observe(seconds)
 
-    def text(self) -> str:
-        """Return all metrics in the text format, version 0.0.4."""
-        lines = ["# HELP cim_http_requests_total Requests answered.", "# TYPE cim_http_requests_total counter"]
-        for (method, route, status), count in sorted(self._requests.items()):
-            lines.append(f'cim_http_requests_total{{method="{method}",route="{route}",status="{status}"}} {count}')
-        lines += ["# HELP cim_http_request_duration_seconds Duration of requests.", "# TYPE cim_http_request_duration_seconds histogram"]
-        for (method, route), counts in sorted(self._buckets.items()):
-            labels, total = f'method="{method}",route="{route}"', 0
-            for bound, count in zip([*BUCKETS_S, "+Inf"], counts, strict=True):
-                total += count
-                lines.append(f'cim_http_request_duration_seconds_bucket{{{labels},le="{bound}"}} {total}')
-            lines.append(f"cim_http_request_duration_seconds_sum{{{labels}}} {self._seconds[method, route]:.6f}")
-            lines.append(f"cim_http_request_duration_seconds_count{{{labels}}} {total}")
-        return "\n".join(lines) + "\n"
+    def set_jobs(self, counts: dict[str, int]) -> None:
+        """Note the number of process jobs by state."""
+        for state, number in counts.items():
+            self._jobs.labels(state).set(number)
+
+    def text(self) -> bytes:
+        """Return all metrics in the text format of Prometheus."""
+        if values.ValueClass is values.MutexValue:
+            return generate_latest(self._registry)
+        shared = CollectorRegistry()
+        multiprocess.MultiProcessCollector(shared)  # type: ignore[no-untyped-call]  # the package types it partly
+        return generate_latest(shared)

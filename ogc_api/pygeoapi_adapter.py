@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 from pygeoapi.api import API, APIRequest, describe_collections, landing_page, openapi_
-from pygeoapi.api.processes import describe_processes, get_jobs
 from pygeoapi.l10n import str2locale
 from pygeoapi.openapi import get_oas
 from pygeoapi.provider.base import BaseProvider
@@ -27,8 +26,6 @@ _FUNCTIONS: dict[str, Callable[..., tuple[dict[str, str], int, str | bytes]]] = 
     "landing": landing_page,
     "openapi": openapi_,
     "collections": describe_collections,
-    "processes": describe_processes,
-    "jobs": get_jobs,
 }
 
 
@@ -72,7 +69,7 @@ class Front:
         Parameters
         ----------
         name
-            landing, openapi, collections, processes, jobs.
+            landing, openapi, collections.
         edit
             Changes the JSON document before it is sent.
         base

@@ -19,8 +19,11 @@ from cim.errors import CimError, UnknownCollectionError
 from cim.settings import Settings
 from ogc_api import crs, cursor, openapi
 from ogc_api.access import principal_of
+from ogc_api.audit import Audit
+from ogc_api.authentication import Authenticator
 from ogc_api.pygeoapi_adapter import Front
 from ogc_api.pygeoapi_config import configuration
+from ogc_api.queue import Queue
 from ogc_api.tile_cache import TileCache
 
 _LOG = logging.getLogger(__name__)
@@ -82,6 +85,10 @@ class ServerState:
         self.cursors = cursor.Signer(settings)
         self.signal = ""
         """Changes whenever something was published; at most two seconds old."""
+        self.records = RequestPool(settings, writing=True)
+        self.authenticator = Authenticator(settings, self.records)
+        self.audit = Audit(self.records)
+        self.queue = Queue(settings)
         self._current: Current | None = None
         self._looked_at = float("-inf")
         self._read_at = float("-inf")

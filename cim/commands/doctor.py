@@ -12,7 +12,7 @@ import pyproj
 import typer
 
 from cim.cli_support import EXIT_FAULT, emit, settings_from, table
-from cim.db import engine, migrate
+from cim.db import engine, index_check, migrate, row_security
 from cim.db.pg_programs import find_programs
 from cim.errors import CimError
 from cim.settings import Settings
@@ -80,6 +80,14 @@ def _extensions(settings: Settings) -> Finding:
     return Finding("extensions", "ok", ", ".join(f"{name} {made}" for name, made in rows))
 
 
+def _access(settings: Settings) -> Finding:
+    with engine.connect(settings) as connection:
+        found = [*row_security.problems(connection), *index_check.problems(connection)]
+    if found:
+        return Finding("row filters and indexes", "warning", "; ".join(one.what for one in found), found[0].hint)
+    return Finding("row filters and indexes", "ok", f"{len(row_security.POLICIES)} tables, every queryable has its index")
+
+
 def _disk(settings: Settings) -> Finding:
     folder = settings.data_dir.resolve()
     while not folder.exists():
@@ -126,7 +134,7 @@ def _browser(_: Settings) -> Finding:
 
 
 CHECKS: tuple[Callable[[Settings], Finding], ...] = (
-    _python, _packages, _postgresql, _store, _extensions, _disk, _port, _proj, _ifc_kernel, _browser,
+    _python, _packages, _postgresql, _store, _extensions, _access, _disk, _port, _proj, _ifc_kernel, _browser,
 )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """``cim export``: the register, any division and any date, to files of other software."""
 
+import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any, Literal
 
 import typer
 
+from cim.access import RowScope
 from cim.cli_support import emit, progress, say, settings_from
 from cim.clock import utc_now
 from cim.crs import STORE_SRID, epsg_of, parse_crs, transform_box
-from cim.db import engine
+from cim.db import engine, row_security
 from cim.db import export_reads as reads
 from cim.db.profiles import fetch_profile
 from cim.errors import ConfigError, InvalidParameterError, UnknownCollectionError
@@ -71,7 +73,8 @@ def _collection(name: str) -> ExportCollection:
     return known[name]
 
 
-def _statuses(collection: ExportCollection, wanted: list[str]) -> tuple[str, ...]:
+def statuses_of(collection: ExportCollection, wanted: list[str]) -> tuple[str, ...]:
+    """Return the wanted states, refused where the collection has no such state."""
     allowed = [value for column in collection.columns if column.name == "status" for value, _ in column.values]
     for value in wanted:
         if value not in allowed:
@@ -126,12 +129,17 @@ def _note(query: reads.ExportQuery, summary: reads.ExportSummary, first: datetim
     return f"No {name} fit --division and --status: the file has no rows."
 
 
-def _counted(batches: Iterator[Rows], total: int, title: str) -> Iterator[Rows]:
-    with progress() as bar:
-        task = bar.add_task(title, total=total)
+def _counted(batches: Iterator[Rows], total: int, title: str, on_rows: Callable[[int, int], None] | None) -> Iterator[Rows]:
+    done = 0
+    with progress() if on_rows is None else contextlib.nullcontext() as bar:
+        task = None if bar is None else bar.add_task(title, total=total)
         for rows in batches:
             yield rows
-            bar.advance(task, len(rows))
+            done += len(rows)
+            if bar is not None and task is not None:
+                bar.advance(task, len(rows))
+            if on_rows is not None:
+                on_rows(done, total)
 
 
 def run_export(
@@ -142,6 +150,8 @@ def run_export(
     crs: str | None = None,
     aliases: Literal["zh", "en", "none"] | None = None,
     dry_run: bool = False,
+    scope: RowScope | None = None,
+    on_rows: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Write a collection to a file.
 
@@ -159,6 +169,10 @@ def run_export(
         Language of the names for people; None for the format's own choice.
     dry_run
         Check and count, write nothing.
+    scope
+        Row filter of who asked, None for all rows.
+    on_rows
+        Called with rows written so far and rows in all, instead of a progress bar.
 
     Returns
     -------
@@ -177,6 +191,7 @@ def run_export(
     language: Language | None = made.default_language if aliases is None else None if aliases == "none" else aliases
     with engine.connect(settings) as connection:
         reads.begin_snapshot(connection)
+        row_security.enter(connection, scope)
         profile = _profile(connection, made)
         wanted = crs or (profile.projected_crs if made.needs_metres and profile else _STORE_CRS)
         query = replace(query, srid=_srid(connection, wanted, made))
@@ -198,7 +213,7 @@ def run_export(
         if not dry_run:
             with whole_file(file) as part:
                 batches = reads.read_batches(connection, query, size=BATCH_ROWS)
-                made.write(part, job, _counted(batches, summary.n_rows, job.title))
+                made.write(part, job, _counted(batches, summary.n_rows, job.title, on_rows))
     return {
         "file": str(file),
         "collection": query.collection.id,
@@ -239,7 +254,7 @@ def export(
     if file.is_dir() or (file.exists() and not overwrite):
         raise InvalidParameterError("FILE", str(file), "a file that does not exist yet", hint="pass --overwrite to replace it")
     moment = None if day is None else parse_moment(day, utc_now())
-    query = reads.ExportQuery(chosen, division=division, moment=moment, statuses=_statuses(chosen, status))
+    query = reads.ExportQuery(chosen, division=division, moment=moment, statuses=statuses_of(chosen, status))
     report = run_export(settings_from(ctx), query, file, crs=crs, aliases=aliases, dry_run=dry_run)
     if report["note"]:
         say(str(report["note"]))

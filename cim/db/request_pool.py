@@ -15,6 +15,7 @@ import asyncpg
 
 from cim.access import RowScope
 from cim.db import engine
+from cim.db.row_security import READER
 from cim.errors import CimError, InvalidParameterError, StoreError, StoreUnavailableError
 from cim.settings import Settings
 
@@ -27,6 +28,10 @@ _TAKEN = {"host", "port", "user", "password", "database", "timeout", "passfile",
 ENTER = """SELECT set_config('cim.counties', $1::text[]::text, true), set_config('cim.towns', $2::text[]::text, true),
                   set_config('cim.villages', $3::text[]::text, true), set_config('role', 'cim_scoped', true)"""
 """Enters a row scope for the rest of the transaction; the role last, as it may not be given back."""
+
+
+_SET_LOCAL = "SELECT set_config(name, value, true) FROM unnest($1::text[], $2::text[]) AS given (name, value)"
+_WRITERS = 4
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
@@ -42,10 +47,19 @@ class RequestPool:
     ----------
     settings
         Names the store, the number of connections and the statement timeout.
+    writing
+        Connections of the account itself, for the server's own records (tokens, audit, jobs); otherwise they are read-only and of
+        the role ``cim_reader``, which cannot read those.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, writing: bool = False) -> None:
         self._settings = settings
+        self._writing = writing
+        database = settings.database
+        self._session = {"timezone": "UTC", "jit": "off", "statement_timeout": str(database.statement_timeout_ms)}
+        if not writing:
+            # A plan for any box fits no box: small ones must use the spatial index, large ones need not.
+            self._session |= {"plan_cache_mode": "force_custom_plan", "default_transaction_read_only": "on", "role": READER}
         self._pool: Any = None
         self._failed_at = float("-inf")
         self._opening = asyncio.Lock()
@@ -57,7 +71,7 @@ class RequestPool:
                 if self._pool is None:
                     self._pool = await asyncpg.create_pool(
                         min_size=0,
-                        max_size=self._settings.database.pool_max,
+                        max_size=min(self._settings.database.pool_max, _WRITERS) if self._writing else self._settings.database.pool_max,
                         max_inactive_connection_lifetime=120.0,
                         connect=self._connect,
                         connection_class=_Connection,
@@ -80,15 +94,11 @@ class RequestPool:
         sslmode = arguments.pop("sslmode", None)
         database = self._settings.database
         arguments |= {"timeout": database.connect_timeout_s, "ssl": sslmode} if sslmode else {"timeout": database.connect_timeout_s}
-        arguments["server_settings"] = {
-            "application_name": "cim",
-            "timezone": "UTC",
-            "jit": "off",
-            "statement_timeout": str(database.statement_timeout_ms),
-            "default_transaction_read_only": "on",
-            # A plan for any box fits no box: small ones must use the spatial index, large ones need not.
-            "plan_cache_mode": "force_custom_plan",
-        }
+        # PgBouncer refuses most start-up parameters, and forgets what a session sets: then they are set per transaction.
+        if database.pgbouncer:
+            arguments["statement_cache_size"] = 0
+        else:
+            arguments["server_settings"] = {"application_name": "cim", **self._session}
         try:
             return await asyncpg.connect(**arguments, connection_class=options.get("connection_class", _Connection))
         except (OSError, TimeoutError, asyncpg.PostgresError):
@@ -124,11 +134,11 @@ class RequestPool:
             raise self._unavailable()
         try:
             async with self._pool.acquire(timeout=self._settings.database.connect_timeout_s) as connection:
-                if scope is None:
+                if scope is None and not self._settings.database.pgbouncer:
                     yield connection
                 else:
-                    async with connection.transaction(readonly=True):
-                        await connection.fetchrow(ENTER, list(scope.counties), list(scope.towns), list(scope.villages))
+                    async with connection.transaction(readonly=not self._writing):
+                        await self._enter(connection, scope)
                         yield connection
         except CimError:
             raise
@@ -144,6 +154,13 @@ class RequestPool:
             raise self._unavailable() from error
         except asyncpg.PostgresError as error:
             raise StoreError(f"store {engine.address(self._settings)}: {error.args[0] if error.args else type(error).__name__}") from error
+
+    async def _enter(self, connection: Any, scope: RowScope | None) -> None:  # noqa: ANN401 - asyncpg ships no types
+        if self._settings.database.pgbouncer:
+            kept = {name: value for name, value in self._session.items() if name != "default_transaction_read_only"}
+            await connection.fetch(_SET_LOCAL, list(kept), list(kept.values()))
+        if scope is not None:
+            await connection.fetchrow(ENTER, list(scope.counties), list(scope.towns), list(scope.villages))
 
     async def rows(self, statement: str, *values: Any, scope: RowScope | None = None) -> Sequence[Any]:  # noqa: ANN401 - any bound value
         """Run a reading statement with ``$1 … $n`` and return its rows; a connection that died in between is replaced once.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 READER, SCOPED, EDITOR = "cim_reader", "cim_scoped", "cim_scoped_editor"
 """Reads every row of the public tables; reads rows of its scope; reads and writes rows of its scope."""
 
-_SECRET = ("personal_data", "access_token", "audit_event")
+_SECRET = ("personal_data", "access_token", "audit_event", "process_job")
 """Tables no request reads."""
 
 _OPEN = (

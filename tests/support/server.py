@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.error import URLError
 
 from cim.settings import Settings
@@ -27,11 +28,14 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running_server(settings: Settings) -> Iterator[str]:
+def running_server(settings: Settings, *more: str, log: Path | None = None, **changes: str) -> Iterator[str]:
+    """Start a server; ``more`` are further arguments, ``changes`` environment variables, ``log`` a file for standard error."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    argv = [sys.executable, "-m", "cim", "serve", "--port", str(port)]
-    child = subprocess.Popen(argv, env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    argv = [sys.executable, "-m", "cim", "serve", "--port", str(port), *more]
+    with contextlib.ExitStack() as stack:
+        errors = subprocess.PIPE if log is None else stack.enter_context(log.open("w", encoding="utf-8"))
+        child = subprocess.Popen(argv, env={**environment(settings), **changes}, stdout=subprocess.DEVNULL, stderr=errors, text=True)
     try:
         deadline = time.monotonic() + 60
         while True:
