@@ -126,3 +126,58 @@ def test_a_picture_of_the_city_is_more_than_background(page, demo_server):
     )
     assert colours > 20
     assert picture.stat().st_size > 20_000
+
+
+def _matched(demo_server, query):
+    with urllib.request.urlopen(f"{demo_server}/collections/buildings/items?{query}&limit=1&f=json", timeout=30) as answer:  # noqa: S310 - our own server
+        return json.loads(answer.read())["numberMatched"]
+
+
+def test_buildings_are_coloured_by_an_attribute_and_classes_can_be_hidden(page, demo_server):
+    _open(page, demo_server)
+    page.select_option("[data-testid=theme]", "height_m")
+    page.wait_for_function("document.querySelector('[data-testid=count-1]')?.textContent")
+    assert "10 – 24 m" in page.inner_text("[data-testid=legend]")
+    between = _matched(demo_server, "filter=height_m%20%3E%3D%2010%20AND%20height_m%20%3C%2024")
+    everything = _matched(demo_server, "")
+    assert 0 < between < everything
+    assert page.inner_text("[data-testid=count-1]") == f"{between:,}"
+    assert page.inner_text("[data-testid=shown-count]") == f"{everything:,} buildings shown"
+    page.uncheck("[data-testid=class-1]")
+    assert page.inner_text("[data-testid=shown-count]") == f"{everything - between:,} buildings shown"
+    hidden = page.evaluate(
+        """() => { const { tileset } = window.cimViewer.layers.find(l => l.info.kind === 'buildings');
+             const feature = height => ({ getProperty: name => name === 'height_m' ? height : 'x', tileset });
+             return [12, 30].map(height => tileset.style.show.evaluate(feature(height))); }"""
+    )
+    assert hidden == [False, True]
+    page.wait_for_timeout(500)
+    assert {"t=height_m", "f=1"} <= set(page.evaluate("location.hash").lstrip("#").split("&"))
+    page.click("[data-testid=show-all]")
+    assert page.inner_text("[data-testid=shown-count]") == f"{everything:,} buildings shown"
+    assert page.faults == []
+
+
+def test_names_addresses_and_positions_are_found(page, demo_server):
+    _open(page, demo_server)
+    page.fill("[data-testid=search]", "珞喻路")
+    page.wait_for_selector("[data-testid=suggestions] li")
+    page.keyboard.press("ArrowDown")
+    chosen = page.get_attribute("[data-testid=suggestions] li[aria-selected=true]", "data-code")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-testid=panel] [data-testid=code]")
+    assert page.inner_text("[data-testid=code]") == chosen
+    # What hangs on a building is in its panel: the addresses that lead to it.
+    page.wait_for_selector("[data-testid=addresses-of]")
+    assert "珞喻路" in page.inner_text("[data-testid=addresses-of]")
+    page.fill("[data-testid=search]", "114.3950, 30.5080")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(2500)
+    at = page.evaluate("window.cimViewer.state().camera")
+    # The camera looks at the position from some hundred metres away.
+    assert abs(at["longitude"] - 114.3950) < 0.005
+    assert abs(at["latitude"] - 30.5080) < 0.005
+    page.fill("[data-testid=search]", "no such thing anywhere")
+    page.click("[data-testid=search-go]")
+    page.wait_for_function("document.querySelector('[data-testid=search-status]').textContent.includes('Nothing found')")
+    assert page.faults == []

@@ -146,6 +146,58 @@ export async function readItem(collection: string, code: string, language: Langu
   }
 }
 
+/** Features of a collection whose words match; none where there is no such collection. */
+export async function readMatches(collection: string, text: string, limit: number): Promise<Item[]> {
+  const url = new URLSearchParams({ q: text, limit: String(limit), skipGeometry: "true" });
+  try {
+    return (await getJson<{ features?: Item[] }>(`collections/${encodeURIComponent(collection)}/items?${url.toString()}`)).features ?? [];
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return [];
+    throw error;
+  }
+}
+
+export interface Version {
+  properties: Record<string, unknown>;
+}
+
+export interface Lineage {
+  parent_code?: string;
+  child_code?: string;
+  operation?: string;
+}
+
+/** All states of a feature, the newest first as the server gives them; undefined where the server keeps none. */
+export async function readHistory(collection: string, code: string): Promise<{ versions: Version[]; lineage: Lineage[] } | undefined> {
+  try {
+    const answer = await getJson<{ features?: Version[]; lineage?: Lineage[] }>(`${itemPath(collection, code)}/history`);
+    return { versions: answer.features ?? [], lineage: answer.lineage ?? [] };
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 404 || error.status === 400)) return undefined;
+    throw error;
+  }
+}
+
+/** Features of a collection that refer to a building, and how many there are; none where there is no such collection. */
+export async function readOfBuilding(collection: string, code: string, limit: number): Promise<{ items: Item[]; matched: number }> {
+  const url = new URLSearchParams({ building_code: code, limit: String(limit), skipGeometry: "true" });
+  try {
+    const answer = await getJson<{ features?: Item[]; numberMatched?: number }>(`collections/${encodeURIComponent(collection)}/items?${url.toString()}`);
+    const items = answer.features ?? [];
+    return { items, matched: answer.numberMatched ?? items.length };
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 404 || error.status === 400)) return { items: [], matched: 0 };
+    throw error;
+  }
+}
+
+/** How many features of a collection a CQL2 filter selects; undefined where the server does not count exactly. */
+export async function readCount(collection: string, filter: string): Promise<number | undefined> {
+  const url = new URLSearchParams({ filter, "filter-lang": "cql2-text", limit: "1", skipGeometry: "true" });
+  const answer = await getJson<{ numberMatched?: number }>(`collections/${encodeURIComponent(collection)}/items?${url.toString()}`);
+  return typeof answer.numberMatched === "number" ? answer.numberMatched : undefined;
+}
+
 /** Bounds of a geometry in CRS84; undefined for an empty one. */
 export function bounds(geometry: Geometry | null | undefined): BBox | undefined {
   const box: BBox = [Infinity, Infinity, -Infinity, -Infinity];

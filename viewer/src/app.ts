@@ -1,14 +1,15 @@
 /** Wires the 3D view to the page: layers, picking, search, links. */
 import { ScreenSpaceEventHandler, ScreenSpaceEventType, type CesiumWidget } from "cesium";
-import { bounds, readSchema, union, type BBox, type Field, type Item, type LayerList } from "./api";
+import { bounds, readItem, union, type BBox, type Item, type LayerList } from "./api";
+import { Colouring } from "./colouring";
 import { bindKeys, drawControls } from "./controls";
 import { language, onLanguage, type Key } from "./i18n";
 import { Layers, type Layer, type Picked } from "./layers";
-import { drawLegend } from "./legend";
 import type { Notices } from "./notices";
 import { Panel } from "./panel";
 import * as scene from "./scene";
-import { collectionsFor, findByCode, SearchBox } from "./search";
+import { collectionsFor, findByCode } from "./search";
+import { SearchBox } from "./searchBox";
 import type { Shell } from "./shell";
 import { exposeForTests } from "./testHandle";
 import { groundHeight } from "./ground";
@@ -26,7 +27,7 @@ export class App {
   private underground = false;
   private ground: number;
   private readonly cityBox: BBox | undefined;
-  private useField: Field | undefined;
+  private readonly colouring: Colouring;
   private hashTimer: number | undefined;
   private drawing = false;
 
@@ -36,7 +37,9 @@ export class App {
     private readonly list: LayerList,
   ) {
     this.layers = new Layers(widget, list.layers, () => this.draw());
-    this.panel = new Panel(shell.panel, () => this.clearSelection());
+    this.panel = new Panel(shell.panel, () => this.clearSelection(), (collection, code) => void this.selectIn(collection, code));
+    const buildings = list.layers.find(({ kind }) => kind === "buildings");
+    this.colouring = new Colouring(shell.legend, this.layers, buildings, () => this.saveHash());
     this.ground = list.city.ground_height_m ?? 0;
     const boxes = [list.city.bbox, union(list.layers.filter(({ kind }) => kind === "buildings").map(({ bbox }) => bbox)), union(list.layers.map(({ bbox }) => bbox))];
     this.cityBox = boxes.find((box) => union([box]) !== undefined && !scene.isWholeEarth(box as BBox));
@@ -50,6 +53,7 @@ export class App {
     if (state.camera) scene.applyCamera(this.widget, state.camera);
     else this.home(false);
     this.setUnderground(state.underground);
+    this.colouring.restore(state.theme ?? "use", state.hidden ?? []);
     const isWanted = (layer: Layer): boolean => state.layers?.includes(layer.info.id) ?? layer.info.kind === "buildings";
     const shown = this.layers.all.map((layer) => this.show(layer, isWanted(layer)));
     if (!state.selected) this.clearSelection();
@@ -79,14 +83,29 @@ export class App {
   async selectCode(code: string, layerId?: string, fly = true): Promise<[Key, Record<string, string>] | undefined> {
     const infos = this.list.layers.filter(({ id }) => layerId === undefined || id === layerId);
     const found = await findByCode(code, collectionsFor(code, infos.length > 0 ? infos : this.list.layers));
-    if (!found) return ["search.notFound", { code }];
-    const layer = this.layerFor(found.collection, found.item, layerId);
+    return found ? this.selectItem(found.collection, code, found.item, layerId, fly) : ["search.notFound", { code }];
+  }
+
+  /** Selects a feature of a collection, also of one that no layer draws. */
+  async selectIn(collection: string, code: string): Promise<[Key, Record<string, string>] | undefined> {
+    const item = await readItem(collection, code, language());
+    return item ? this.selectItem(collection, code, item) : ["search.notFound", { code }];
+  }
+
+  flyToPosition(longitude: number, latitude: number): void {
+    scene.showBox(this.widget, [longitude, latitude, longitude, latitude], this.ground, FEATURE_RADIUS_M, this.insets(), true);
+  }
+
+  private selectItem(
+    collection: string, code: string, item: Item, layerId?: string, fly = true,
+  ): [Key, Record<string, string>] | undefined {
+    const layer = this.layerFor(collection, item, layerId);
     this.setSelection(code, layer?.info.id);
     if (layer && !layer.visible) void this.switchOn(layer);
-    void this.panel.show({ code, collection: found.collection, codeProperty: layer?.codeProperty ?? "code" }, found.item);
-    const box = bounds(found.item.geometry);
+    void this.panel.show({ code, collection, codeProperty: layer?.codeProperty ?? "code" }, item);
+    const box = bounds(item.geometry);
     if (!box) return ["search.noGeometry", { code }];
-    if (fly) this.flyToFeature(box, found.item);
+    if (fly) this.flyToFeature(box, item);
     return undefined;
   }
 
@@ -110,6 +129,7 @@ export class App {
       camera: scene.readCamera(this.widget),
       layers: this.layers.all.filter(({ visible }) => visible).map(({ info }) => info.id),
       underground: this.underground,
+      ...this.colouring.state,
     };
     if (this.selected) {
       const { code, layer } = this.selected;
@@ -120,7 +140,15 @@ export class App {
 
   private bind(): void {
     const { widget, shell } = this;
-    shell.bar.insertBefore(new SearchBox((code) => this.selectCode(code)).element, shell.bar.lastChild);
+    const search = new SearchBox({
+      code: (code) => this.selectCode(code),
+      item: (collection, code) => this.selectIn(collection, code),
+      position: (longitude, latitude) => {
+        this.flyToPosition(longitude, latitude);
+        return undefined;
+      },
+    });
+    shell.bar.insertBefore(search.element, shell.bar.lastChild);
     shell.underground.addEventListener("change", () => this.setUnderground(shell.underground.checked));
     bindKeys(widget, () => this.home());
     new ScreenSpaceEventHandler(widget.canvas).setInputAction(
@@ -136,19 +164,10 @@ export class App {
     this.shell.translate();
     drawControls(this.shell.controls, this.widget, () => this.home());
     this.draw();
-    const buildings = this.list.layers.find(({ kind }) => kind === "buildings");
-    if (!buildings) return;
-    readSchema(buildings.collection, language()).then(
-      (schema) => {
-        this.useField = schema["use"];
-        this.draw();
-      },
-      // The legend has its own words for the usual values.
-      () => (this.useField = undefined),
-    );
+    void this.colouring.refresh();
   }
 
-  /** Redraws tree and legend at most once per frame; tiles report progress far more often. */
+  /** Redraws the tree at most once per frame; tiles report progress far more often. */
   private draw(): void {
     if (this.drawing) return;
     this.drawing = true;
@@ -158,7 +177,6 @@ export class App {
         toggle: (layer, on) => void (on ? this.switchOn(layer) : this.show(layer, false)),
         flyTo: (layer) => this.flyToLayer(layer),
       });
-      drawLegend(this.shell.legend, this.layers.all, this.useField);
     });
   }
 

@@ -1,7 +1,7 @@
 /** Turns attributes into titled, ordered lines of text. Pure. */
 import type { Schema } from "./api";
 import { pick, t, type Language } from "./i18n";
-import { valueTitle } from "./legend";
+import { valueTitle } from "./fieldValue";
 import { useTitle } from "./style";
 
 export interface Line {

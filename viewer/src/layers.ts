@@ -8,13 +8,13 @@ import {
   Cesium3DTileStyle,
   Color,
   ImageBasedLighting,
-  type Cesium3DTile,
   type CesiumWidget,
   type StyleExpression,
 } from "cesium";
 import { serviceRoot, serviceUrl, type LayerInfo } from "./api";
 import { t } from "./i18n";
 import { baseColour, SELECTED } from "./style";
+import { classColour, classOf, type ThemeId } from "./theme";
 import { whenShown } from "./tilesReady";
 
 export type Status = "idle" | "loading" | "ready" | "failed";
@@ -43,8 +43,6 @@ export class Layer {
   failedTiles = 0;
   pendingTiles = 0;
   tileset: Cesium3DTileset | undefined;
-  /** Uses of buildings met in the tiles so far. */
-  readonly uses = new Set<string>();
 
   constructor(readonly info: LayerInfo) {}
 
@@ -57,6 +55,8 @@ export class Layers {
   readonly all: Layer[];
   private selected: { layer: string | undefined; code: string } | undefined;
   private hidden = new Set<string>();
+  private theme: ThemeId = "use";
+  private hiddenClasses: ReadonlySet<string> = new Set();
   private readonly colours = new Map<string, Color>();
 
   constructor(
@@ -83,6 +83,14 @@ export class Layers {
   select(code: string | undefined, layer?: string): void {
     this.selected = code === undefined ? undefined : { code, layer };
     for (const { tileset } of this.all) tileset?.makeStyleDirty();
+    this.widget.scene.requestRender();
+  }
+
+  /** Colours the buildings by an attribute and leaves out some of its classes. */
+  setTheme(theme: ThemeId, hiddenClasses: ReadonlySet<string>): void {
+    this.theme = theme;
+    this.hiddenClasses = hiddenClasses;
+    for (const { tileset, info } of this.all) if (info.kind === "buildings") tileset?.makeStyleDirty();
     this.widget.scene.requestRender();
   }
 
@@ -137,9 +145,6 @@ export class Layers {
       layer.pendingTiles = pending + processing;
       this.changed();
     });
-    if (layer.info.kind === "buildings") {
-      tileset.tileLoad.addEventListener((tile: Cesium3DTile) => this.noteUses(layer, tile));
-    }
     this.widget.scene.primitives.add(tileset);
   }
 
@@ -149,11 +154,14 @@ export class Layers {
     const style = new Cesium3DTileStyle();
     const colour = (feature: Cesium3DTileFeature | undefined, result: Color): Color => {
       if (feature && this.selected && this.isSelected(layer, feature)) return Color.clone(this.colour(SELECTED), result);
-      const use: unknown = kind === "buildings" ? feature?.getProperty("use") : undefined;
-      return Color.clone(this.colour(baseColour(kind, id, typeof use === "string" ? use : undefined)), result);
+      const css = kind === "buildings" && feature ? classColour(this.theme, this.classIn(feature)) : baseColour(kind, id);
+      return Color.clone(this.colour(css), result);
     };
-    const show = (feature: Cesium3DTileFeature | undefined): boolean =>
-      !feature || kind !== "buildings" || this.hidden.size === 0 || !this.hidden.has(this.codeOf(layer, feature));
+    const show = (feature: Cesium3DTileFeature | undefined): boolean => {
+      if (!feature || kind !== "buildings") return true;
+      if (this.hiddenClasses.size > 0 && this.hiddenClasses.has(this.classIn(feature))) return false;
+      return this.hidden.size === 0 || !this.hidden.has(this.codeOf(layer, feature));
+    };
     style.color = { evaluateColor: colour, evaluate: colour } as unknown as StyleExpression;
     style.show = { evaluate: show } as unknown as StyleExpression;
     return style;
@@ -178,14 +186,8 @@ export class Layers {
     return colour;
   }
 
-  private noteUses(layer: Layer, tile: Cesium3DTile): void {
-    const before = layer.uses.size;
-    const { content } = tile;
-    for (let index = 0; index < content.featuresLength; index += 1) {
-      const use: unknown = content.getFeature(index).getProperty("use");
-      layer.uses.add(typeof use === "string" ? use : "");
-    }
-    if (layer.uses.size !== before) this.onChange();
+  private classIn(feature: Cesium3DTileFeature): string {
+    return classOf(this.theme, feature.getProperty(this.theme));
   }
 
   /** A BIM model on show takes the place of the plain blocks it names. */

@@ -3,6 +3,7 @@ import { itemPath, readCollectionTitles, readItem, readSchema, reason, serviceUr
 import { attributeLines } from "./attributes";
 import { button, h, icon } from "./dom";
 import { language, onLanguage, t } from "./i18n";
+import { relatedSections, type Go } from "./related";
 
 export interface Shown {
   code: string;
@@ -20,6 +21,7 @@ export class Panel {
   constructor(
     private readonly root: HTMLElement,
     private readonly onClose: () => void,
+    private readonly go: Go,
   ) {
     root.hidden = true;
     root.addEventListener("keydown", (event) => {
@@ -63,6 +65,9 @@ export class Panel {
       list.append(h("dt", { title: hint }, label), h("dd", { "data-name": name }, text));
     }
     body.append(list);
+    if (typeof item !== "object") return;
+    const sections = await relatedSections(feature.collection, feature.code, item.properties, this.go);
+    if (mine === this.turn) body.append(...sections);
   }
 
   private draw(feature: Shown, heading: HTMLElement, body: HTMLElement): void {

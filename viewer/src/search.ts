@@ -1,7 +1,6 @@
-/** Search by code: which collection holds it, and where it lies. */
-import { readItem, reason, type Item } from "./api";
-import { h } from "./dom";
-import { language, onLanguage, t, type Key } from "./i18n";
+/** What a search text means: a code, a position, or words to look for in names and addresses. */
+import { readItem, readMatches, type Item } from "./api";
+import { language } from "./i18n";
 
 export interface Found {
   collection: string;
@@ -35,46 +34,46 @@ export async function findByCode(code: string, collections: readonly string[]): 
   return undefined;
 }
 
-export class SearchBox {
-  readonly element: HTMLFormElement;
-  private readonly status: HTMLElement;
-  private readonly input: HTMLInputElement;
-  private readonly submit: HTMLButtonElement;
+export interface Suggestion {
+  collection: string;
+  code: string;
+  text: string;
+  detail: string;
+}
 
-  /** `onCode` resolves to a word for the user, or undefined when all is well. */
-  constructor(onCode: (code: string) => Promise<[Key, Record<string, string>] | undefined>) {
-    this.input = h("input", {
-      type: "search", id: "search", name: "code", autocomplete: "off", spellcheck: "false", maxlength: "200", "data-testid": "search",
-    });
-    this.submit = h("button", { type: "submit", "data-testid": "search-go" });
-    this.status = h("output", { class: "search-status", for: "search", role: "status", "data-testid": "search-status" });
-    this.element = h("form", { role: "search", class: "search" }, this.input, this.submit, this.status);
-    this.element.addEventListener("submit", (event) => {
-      event.preventDefault();
-      void this.run(onCode);
-    });
-    this.translate();
-    onLanguage(() => this.translate());
-  }
+const PER_COLLECTION = 5;
+/** Collections with words people search for, and the attributes that say which one it is. */
+const WORDS: readonly (readonly [string, readonly string[]])[] = [
+  ["buildings", ["name", "address"]],
+  ["addresses", ["full_text", "address", "name"]],
+];
 
-  private async run(onCode: (code: string) => Promise<[Key, Record<string, string>] | undefined>): Promise<void> {
-    const code = this.input.value.trim();
-    if (code === "") return;
-    this.status.textContent = t("search.searching");
-    this.submit.disabled = true;
-    try {
-      const message = await onCode(code);
-      this.status.textContent = message ? t(...message) : "";
-    } catch (error) {
-      this.status.textContent = t("search.failed", { reason: reason(error) });
-    }
-    this.submit.disabled = false;
-  }
+/**
+ * Longitude and latitude in degrees from a text such as "114.39, 30.51"; the other order is understood where only one
+ * of the numbers can be a latitude.
+ */
+export function parsePosition(text: string): [number, number] | undefined {
+  const match = /^\s*(-?\d{1,3}(?:\.\d+)?)\s*°?\s*[,;，\s]\s*(-?\d{1,3}(?:\.\d+)?)\s*°?\s*$/.exec(text);
+  if (!match) return undefined;
+  const [a, b] = [Number(match[1]), Number(match[2])] as const;
+  if (Math.abs(a) <= 180 && Math.abs(b) <= 90) return [a, b];
+  if (Math.abs(a) <= 90 && Math.abs(b) <= 180) return [b, a];
+  return undefined;
+}
 
-  private translate(): void {
-    this.input.setAttribute("aria-label", t("search.label"));
-    this.input.placeholder = t("search.placeholder");
-    this.submit.textContent = t("search.go");
-    this.status.textContent = "";
-  }
+/** Features whose name or address has the words, buildings first; a collection that fails hides no other one. */
+export async function suggest(text: string): Promise<Suggestion[]> {
+  const answers = await Promise.allSettled(WORDS.map(([id]) => readMatches(id, text, PER_COLLECTION)));
+  const failed = answers.find((answer) => answer.status === "rejected");
+  if (failed && answers.every((answer) => answer.status === "rejected")) throw failed.reason;
+  return answers.flatMap((answer, index) => {
+    const [collection, names] = WORDS[index] as (typeof WORDS)[number];
+    return answer.status === "fulfilled" ? answer.value.map((item) => describe(collection, item, names)) : [];
+  });
+}
+
+function describe(collection: string, item: Item, names: readonly string[]): Suggestion {
+  const code = String(item.id ?? item.properties["code"] ?? "");
+  const texts = names.map((name) => item.properties[name]).filter((value): value is string => typeof value === "string" && value !== "");
+  return { collection, code, text: texts[0] ?? code, detail: texts[1] ?? code };
 }

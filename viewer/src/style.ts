@@ -93,8 +93,7 @@ export function networkColour(layerId: string): string {
   return NETWORKS[networkKind(layerId)]?.colour ?? UNKNOWN_NETWORK;
 }
 
-/** Base colour of a feature; BIM elements keep the colours of the model (white multiplies to nothing). */
-export function baseColour(kind: string, layerId: string, use: string | undefined): string {
-  if (kind === "network") return networkColour(layerId);
-  return kind === "buildings" ? useColour(use) : "#ffffff";
+/** Base colour of a feature outside the buildings; BIM elements keep the colours of the model (white multiplies to nothing). */
+export function baseColour(kind: string, layerId: string): string {
+  return kind === "network" ? networkColour(layerId) : "#ffffff";
 }

@@ -1,4 +1,6 @@
 /** What a link to the viewer carries: camera, visible layers, selected code. Kept in the hash, so it never reaches a log. */
+import { isTheme, type ThemeId } from "./theme";
+
 export interface CameraState {
   /** Degrees, WGS 84. */
   longitude: number;
@@ -16,6 +18,9 @@ export interface ViewState {
   layers?: string[];
   selected?: { code: string; layer?: string };
   underground: boolean;
+  /** Attribute that colours the buildings, and the classes of it that are hidden. */
+  theme?: ThemeId;
+  hidden?: string[];
 }
 
 const MAX_CODE_LENGTH = 200;
@@ -33,6 +38,8 @@ export function formatHash(state: ViewState): string {
     if (state.selected.layer) parts.push(`sl=${encodeURIComponent(state.selected.layer)}`);
   }
   if (state.underground) parts.push("u=1");
+  if (state.theme) parts.push(`t=${state.theme}`);
+  if (state.hidden && state.hidden.length > 0) parts.push(`f=${state.hidden.map(encodeURIComponent).join(",")}`);
   return `#${parts.join("&")}`;
 }
 
@@ -48,6 +55,10 @@ export function parseHash(hash: string): ViewState {
   if (camera) state.camera = camera;
   const layers = fields.get("l");
   if (layers !== undefined) state.layers = layers.split(",").map(decode).filter((id) => id !== "");
+  const theme = fields.get("t");
+  if (isTheme(theme)) state.theme = theme;
+  const hidden = (fields.get("f") ?? "").split(",").map(decode).filter((id) => id !== "");
+  if (hidden.length > 0) state.hidden = hidden;
   const code = decode(fields.get("s") ?? "").slice(0, MAX_CODE_LENGTH);
   if (code) {
     const layer = decode(fields.get("sl") ?? "");

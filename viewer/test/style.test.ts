@@ -47,5 +47,5 @@ test("the selection stands out from every class", () => {
 });
 
 test("BIM keeps the colours of the model", () => {
-  expect(baseColour("bim", "bim/M1", "residential")).toBe("#ffffff");
+  expect(baseColour("bim", "bim/M1")).toBe("#ffffff");
 });

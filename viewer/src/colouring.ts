@@ -1,0 +1,90 @@
+/** The chosen attribute, its classes and their counts; tells the layers and the legend. */
+import { readCount, readSchema, type LayerInfo } from "./api";
+import { language, t } from "./i18n";
+import { drawLegend } from "./legend";
+import { classesOf, type ThemeClass, type ThemeId } from "./theme";
+
+export interface Painted {
+  setTheme(theme: ThemeId, hidden: ReadonlySet<string>): void;
+}
+
+export class Colouring {
+  private theme: ThemeId = "use";
+  private hidden = new Set<string>();
+  private classes: ThemeClass[] = [];
+  private counts = new Map<string, number>();
+  private turn = 0;
+
+  /** `buildings` is undefined where the server has no such layer; then there is no legend. */
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly layers: Painted,
+    private readonly buildings: LayerInfo | undefined,
+    private readonly onChange: () => void,
+  ) {
+    root.hidden = true;
+  }
+
+  get state(): { theme: ThemeId; hidden: string[] } {
+    return { theme: this.theme, hidden: [...this.hidden] };
+  }
+
+  /** Takes up the state of a link. */
+  restore(theme: ThemeId, hidden: readonly string[]): void {
+    this.theme = theme;
+    this.hidden = new Set(hidden);
+    this.layers.setTheme(theme, this.hidden);
+    void this.refresh();
+  }
+
+  /** Reads titles and counts again: another attribute or language. */
+  async refresh(): Promise<void> {
+    const { buildings } = this;
+    if (!buildings) return;
+    this.turn += 1;
+    const mine = this.turn;
+    const { theme } = this;
+    // The legend has its own words for the usual values.
+    const schema = await readSchema(buildings.collection, language()).catch(() => ({}) as Awaited<ReturnType<typeof readSchema>>);
+    if (mine !== this.turn) return;
+    this.classes = classesOf(theme, schema[theme], t("legend.unknown"));
+    this.counts = new Map();
+    this.draw();
+    await Promise.all(
+      this.classes.map(async ({ id, filter }) => {
+        // An uncounted class keeps its row; the colours matter more.
+        const count = await readCount(buildings.collection, filter).catch(() => undefined);
+        if (mine === this.turn && count !== undefined) this.counts.set(id, count);
+      }),
+    );
+    if (mine === this.turn) this.draw();
+  }
+
+  private draw(): void {
+    const { theme, classes, hidden, counts } = this;
+    drawLegend(this.root, { theme, classes, hidden, counts }, {
+      choose: (next) => {
+        this.theme = next;
+        this.hidden.clear();
+        this.apply();
+        void this.refresh();
+      },
+      toggle: (id, on) => {
+        if (on) this.hidden.delete(id);
+        else this.hidden.add(id);
+        this.apply();
+        this.draw();
+      },
+      showAll: () => {
+        this.hidden.clear();
+        this.apply();
+        this.draw();
+      },
+    });
+  }
+
+  private apply(): void {
+    this.layers.setTheme(this.theme, new Set(this.hidden));
+    this.onChange();
+  }
+}
