@@ -158,21 +158,35 @@ def units(
 @app.command()
 def network(
     ctx: typer.Context,
-    files: list[Path] = typer.Argument(..., help="CJJ 61 point and line tables (CSV)."),
-    profile: Path = typer.Option(..., "--profile", help="Network profile (YAML)."),
+    files: list[Path] = typer.Argument(
+        ..., help="CJJ 61 tables (.csv, .xlsx, .dbf, .shp, .gpkg), layers, EPANET or SWMM .inp, pandapipes or pandapower .json, OSM .pbf."
+    ),
+    profile: Path | None = typer.Option(None, "--profile", help="Profile of CJJ 61 tables or of layers (YAML)."),
+    kind: str | None = typer.Option(None, "--kind", help="water, rainwater, sewage, gas, heat, power, …, where the source does not tell."),
+    crs: str | None = typer.Option(None, "--crs", help="CRS of the coordinates, where the source names none, e.g. EPSG:4547."),
+    georef: Path | None = typer.Option(None, "--georef", help="Control points x,y,X,Y that take local coordinates into --crs."),
+    county: str | None = typer.Option(None, "--county", help="County of the parts, 6 digits; default: the profile's or the city's."),
+    vertical_datum: str | None = typer.Option(None, "--vertical-datum", help="Vertical CRS of the elevations; default: the city's."),
     name: str | None = Name,
     synthetic: bool = Synthetic,
+    licence: str | None = typer.Option(None, "--licence", help="Licence of the data."),
+    provider: str | None = typer.Option(None, "--provider", help="Who delivered it."),
     as_json: bool = AsJson,
     dry_run: bool = DryRun,
 ) -> None:
-    """Load municipal networks: points, lines, depths, equipment.
+    """Load municipal networks: points, lines, depths, equipment, hydraulic models.
 
-    Example: cim ingest network JSPOINT.csv JSLINE.csv --profile networks.yaml
+    Example: cim ingest network ky4.inp --crs EPSG:3089 --county 420111
     """
-    from ingest.network.load import ingest_network
+    from cim.db.tables.network import KINDS
+    from ingest.network.load import NetworkOptions, ingest_network
 
-    outcomes = ingest_network(settings_from(ctx), files, profile, name=name, synthetic=synthetic, dry_run=dry_run)
-    _show(ctx, outcomes, as_json=as_json)
+    if kind is not None and kind not in KINDS:
+        raise typer.BadParameter(f"expected one of {', '.join(KINDS)}", param_hint="--kind")
+    if county is not None and not (county.isdecimal() and len(county) == 6):
+        raise typer.BadParameter("expected 6 digits", param_hint="--county")
+    options = NetworkOptions(name, kind, crs, georef, county, vertical_datum, synthetic, licence, provider)
+    _show(ctx, ingest_network(settings_from(ctx), files, profile, options, dry_run=dry_run), as_json=as_json)
 
 
 @app.command()

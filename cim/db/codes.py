@@ -8,7 +8,7 @@ unknown, is skipped and noted in `code_gap`. The counter with scheme and area ``
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 from cim.clock import utc_now
@@ -50,6 +50,37 @@ def reserve_sequences(connection: Connection, scheme: str, areas: Sequence[str],
         An area's sequence would exceed 999999.
     """
     wanted = Counter(areas)
+    last = reserve_counts(connection, scheme, wanted, year)
+    following = {area: count(last[area] - wanted[area] + 1) for area in wanted}
+    return [next(following[area]) for area in areas]
+
+
+def reserve_counts(
+    connection: Connection, scheme: str, wanted: Mapping[str, int], year: int, *, limit: int = _MAX_SEQUENCE
+) -> dict[str, int]:
+    """Reserve blocks of sequence numbers.
+
+    Parameters
+    ----------
+    connection
+        Inside a transaction.
+    scheme, year
+        As for `reserve_sequences`.
+    wanted
+        Area → how many.
+    limit
+        Highest number of the scheme.
+
+    Returns
+    -------
+    dict
+        Area → last number of its block; the first is that minus the count plus one.
+
+    Raises
+    ------
+    CodeError
+        An area's sequence would exceed the limit.
+    """
     order = sorted(wanted)
     skipped = connection.execute(
         "SELECT last_sequence FROM code_counter WHERE scheme = %(any)s AND area = %(any)s AND year = %(year)s",
@@ -68,13 +99,10 @@ def reserve_sequences(connection: Connection, scheme: str, areas: Sequence[str],
         },
     ).fetchall()  # fmt: skip
     last_issued: dict[str, int] = dict(rows)
-    over = [area for area in order if last_issued[area] > _MAX_SEQUENCE]
+    over = [area for area in order if last_issued[area] > limit]
     if over:
-        raise CodeError(
-            f"area {over[0]}, year {year}: sequence {last_issued[over[0]]} exceeds {_MAX_SEQUENCE}", hint="assign a finer division"
-        )
-    following = {area: count(last_issued[area] - wanted[area] + 1) for area in order}
-    return [next(following[area]) for area in areas]
+        raise CodeError(f"area {over[0]}, year {year}: sequence {last_issued[over[0]]} exceeds {limit}", hint="assign a finer division")
+    return last_issued
 
 
 def issue_building_codes(connection: Connection, areas: Sequence[str], year: int, *, origin: str = "01") -> list[str]:

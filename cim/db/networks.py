@@ -1,50 +1,132 @@
-"""Network nodes and edges: load."""
+"""Network nodes and edges: what is known, bulk insert and update, models as received."""
 
+import zlib
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
-from cim.db import bulk
-from cim.db.engine import Connection
+import pyarrow as pa
+from psycopg import sql
 
+from cim.db.arrow_copy import Kind, copy_in, copy_out
+from cim.db.engine import Connection
+from cim.errors import NotFoundError
+
+_EQUIPMENT = ("component_code", "state", "condition", "maintainer")
 NODE_COLUMNS = (
-    "kind", "code", "county_code", "survey_no", "feature", "appendage", "type_code", "ground_elevation_m", "elevation_m", "depth_m",
-    "owner", "status", "geom", "attributes", "source_dataset", "source_key", "content_hash",
+    "id", "kind", "code", "county_code", "survey_no", "feature", "appendage", "type_code", "ground_elevation_m", "elevation_m", "depth_m",
+    "owner", "status", *_EQUIPMENT, "geom", "attributes", "source_dataset", "source_key", "content_hash", "change_set_id",
 )  # fmt: skip
 EDGE_COLUMNS = (
-    "kind", "code", "county_code", "start_node", "end_node", "type_code", "diameter_mm", "width_mm", "height_mm", "material",
-    "embedding", "depth_reference", "start_depth_m", "end_depth_m", "length_m", "slope", "flow_direction", "pressure", "voltage",
-    "n_cables", "year_laid", "owner", "status", "geom", "attributes", "source_dataset", "source_key", "content_hash",
+    "id", "kind", "code", "county_code", "start_node", "end_node", "feature", "type_code", "diameter_mm", "width_mm", "height_mm",
+    "material", "embedding", "depth_reference", "start_depth_m", "end_depth_m", "length_m", "slope", "flow_direction", "pressure",
+    "voltage", "n_cables", "year_laid", "roughness", "roughness_kind", "owner", "status", *_EQUIPMENT, "geom", "attributes",
+    "source_dataset", "source_key", "content_hash", "change_set_id",
 )  # fmt: skip
-_FETCH = {
-    "network_node": "SELECT source_key, code, content_hash FROM network_node WHERE kind = %s AND source_dataset = %s FOR UPDATE",
-    "network_edge": "SELECT source_key, code, content_hash FROM network_edge WHERE kind = %s AND source_dataset = %s FOR UPDATE",
-}
-
-_MISSING = {
-    "network_node": "SELECT count(*) FROM network_node WHERE kind = %s AND source_dataset = %s AND NOT (source_key = ANY(%s))",
-    "network_edge": "SELECT count(*) FROM network_edge WHERE kind = %s AND source_dataset = %s AND NOT (source_key = ANY(%s))",
-}
-
-
-def fetch_known(connection: Connection, table: str, kind: str, dataset: str) -> dict[str, tuple[str, str | None]]:
-    """Return code and content hash by survey number of a dataset's nodes (``network_node``) or edges (``network_edge``)."""
-    return {row[0]: (row[1], row[2]) for row in connection.execute(_FETCH[table], [kind, dataset])}
+_NOT_TEXT: dict[str, Kind] = {
+    "id": "uuid", "change_set_id": "uuid", "geom": "geometry", "attributes": "jsonb", "ground_elevation_m": "float8",
+    "elevation_m": "float8", "depth_m": "float8", "diameter_mm": "float8", "width_mm": "float8", "height_mm": "float8",
+    "start_depth_m": "float8", "end_depth_m": "float8", "length_m": "float8", "slope": "float8", "flow_direction": "int2",
+    "n_cables": "int2", "year_laid": "int2", "roughness": "float8",
+}  # fmt: skip
+_COLUMNS = {"network_node": NODE_COLUMNS, "network_edge": EDGE_COLUMNS}
+_COLLECTION = {"network_node": "points", "network_edge": "lines"}
+_KNOWN = pa.schema([("key", pa.string()), ("code", pa.string()), ("hash", pa.string()), ("component", pa.string())])
+_BULK_FROM = 50_000
 
 
-def count_missing(connection: Connection, table: str, kind: str, dataset: str, keys: Sequence[str]) -> int:
-    """Return how many nodes (``network_node``) or edges (``network_edge``) of a dataset are not among these survey numbers."""
-    row = connection.execute(_MISSING[table], [kind, dataset, list(keys)]).fetchone()
-    return int(row[0]) if row else 0
+def _kinds(columns: Sequence[str]) -> dict[str, Kind]:
+    return {name: _NOT_TEXT.get(name, "text") for name in columns}
 
 
-def load_nodes(connection: Connection, rows: Sequence[Sequence[Any]], change_set: UUID) -> tuple[int, int]:
-    """Load rows of `NODE_COLUMNS`; return inserted and updated."""
-    bulk.stage(connection, "network_node", NODE_COLUMNS, rows)
-    return bulk.upsert(connection, "network_node", ("kind", "code"), NODE_COLUMNS, change_set)
+def lock_writers(connection: Connection) -> None:
+    """Let no other transaction write network parts until this one ends; readers go on."""
+    connection.execute("LOCK TABLE network_node, network_edge IN SHARE ROW EXCLUSIVE MODE")
 
 
-def load_edges(connection: Connection, rows: Sequence[Sequence[Any]], change_set: UUID) -> tuple[int, int]:
-    """Load rows of `EDGE_COLUMNS`; return inserted and updated."""
-    bulk.stage(connection, "network_edge", EDGE_COLUMNS, rows)
-    return bulk.upsert(connection, "network_edge", ("kind", "code"), EDGE_COLUMNS, change_set)
+def fetch_known(connection: Connection, table: str, kind: str, dataset: str) -> pa.Table:
+    """Return source key, code, content hash and component code of a dataset's nodes (``network_node``) or edges (``network_edge``)."""
+    query = sql.SQL("SELECT source_key, code, content_hash, component_code FROM {} WHERE kind = {} AND source_dataset = {}").format(
+        sql.Identifier(table), sql.Literal(kind), sql.Literal(dataset)
+    )
+    return copy_out(connection, query, _KNOWN)
+
+
+def insert(connection: Connection, table: str, kind: str, rows: pa.Table, change_set: UUID) -> int:
+    """Copy new nodes or edges in; ``rows`` has the columns of `NODE_COLUMNS` or `EDGE_COLUMNS`.
+
+    From 50,000 rows on the outbox is filled by one statement after the copy instead of the trigger, whose transition table would hold
+    every row twice. Writers must be locked out (`lock_writers`).
+    """
+    bulk = rows.num_rows >= _BULK_FROM
+    trigger = sql.Identifier(f"{table}_event_insert")
+    if bulk:
+        connection.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER {}").format(sql.Identifier(table), trigger))
+    done = copy_in(connection, table, _slices(rows), _kinds(_COLUMNS[table])) if rows.num_rows else 0
+    if bulk:
+        connection.execute(sql.SQL("ALTER TABLE {} ENABLE TRIGGER {}").format(sql.Identifier(table), trigger))
+        connection.execute(
+            sql.SQL(
+                """INSERT INTO change_event (change_set_id, collection, code, action, bbox)
+                   SELECT change_set_id, {}, code, 'create', cim_box(geom) FROM {} WHERE kind = {} AND change_set_id = {} AND version = 1"""
+            ).format(sql.Literal(f"{kind}-{_COLLECTION[table]}"), sql.Identifier(table), sql.Literal(kind), sql.Literal(change_set))
+        )
+        connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(f"{table}_{kind}")))
+    return done
+
+
+def _slices(rows: pa.Table, size: int = 50_000) -> list[pa.Table]:
+    return [rows.slice(start, size).combine_chunks() for start in range(0, rows.num_rows, size)]
+
+
+def update(connection: Connection, table: str, rows: pa.Table, change_set: UUID) -> int:
+    """Bring known nodes or edges to the state of their source; a component code that is there stays."""
+    if not rows.num_rows:
+        return 0
+    columns = [name for name in _COLUMNS[table] if name not in ("id", "change_set_id")]
+    connection.execute("DROP TABLE IF EXISTS staging")
+    connection.execute(
+        sql.SQL("CREATE TEMPORARY TABLE staging ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(table)
+        )
+    )
+    copy_in(connection, "staging", _slices(rows), _kinds(columns))
+    connection.execute("ANALYZE staging")
+    kept = [name for name in columns if name not in ("kind", "code", "component_code", "county_code")]
+    return connection.execute(
+        sql.SQL(
+            "UPDATE {} t SET {}, component_code = coalesce(t.component_code, s.component_code), version = t.version + 1, "
+            "recorded_at = now(), change_set_id = %s, valid_from = greatest(now(), t.valid_from + interval '1 microsecond') "
+            "FROM staging s WHERE t.kind = s.kind AND t.code = s.code"
+        ).format(sql.Identifier(table), sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in kept)),
+        [change_set],
+    ).rowcount
+
+
+def save_model(connection: Connection, dataset_id: UUID, kind: str, dataset: str, model: tuple[str, bytes]) -> None:
+    """Keep a hydraulic model as it was received."""
+    connection.execute(
+        "INSERT INTO network_source_model (dataset_id, kind, dataset, format, content) VALUES (%s, %s, %s, %s, %s)",
+        [dataset_id, kind, dataset, model[0], zlib.compress(model[1])],
+    )
+
+
+def fetch_model(connection: Connection, kind: str, dataset: str | None) -> tuple[str, str, bytes]:
+    """Return dataset, format and bytes of the newest model of a kind.
+
+    Raises
+    ------
+    NotFoundError
+        There is none; names what there is.
+    """
+    row = connection.execute(
+        """SELECT m.dataset, m.format, m.content FROM network_source_model m JOIN dataset d ON d.id = m.dataset_id
+           WHERE m.kind = %s AND (%s::text IS NULL OR m.dataset = %s) ORDER BY d.loaded_at DESC LIMIT 1""",
+        [kind, dataset, dataset],
+    ).fetchone()
+    if row is None:
+        there = [f"{r[0]} ({r[1]})" for r in connection.execute("SELECT DISTINCT kind, dataset FROM network_source_model").fetchall()]
+        raise NotFoundError(
+            f"no hydraulic model of kind {kind}{f' named {dataset}' if dataset else ''}; found {', '.join(there) or 'none'}",
+            hint="cim ingest network MODEL.inp --crs EPSG:<number>",
+        )
+    return str(row[0]), str(row[1]), zlib.decompress(row[2])

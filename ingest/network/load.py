@@ -1,228 +1,304 @@
-"""``cim ingest network``: point and line tables of one or more kinds into one network model."""
+"""``cim ingest network``: survey tables, models, extracts and layers into one network model."""
 
-import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import numpy as np
-import shapely
-from numpy.typing import NDArray
-from psycopg.types.json import Jsonb
-
-from cim.clock import utc_now
-from cim.crs import STORE_SRID, parse_crs, transform_xy
-from cim.db import divisions, networks, profiles
-from cim.db.codes import reserve_sequences
+from cim.crs import parse_crs, transform_box
+from cim.db import divisions, engine, migrate, networks, profiles
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
-from cim.errors import GeometryError, MappingError
+from cim.errors import ConfigError, MappingError, MissingCrsError, UnsupportedFormatError
+from cim.profile import CityProfile
 from cim.settings import Settings
 from ingest import pipeline
-from ingest.network.mapping import LINE_COLUMNS, POINT_COLUMNS, Edge, Node, content_hash, map_edges, map_nodes
-from ingest.network.profile import KindTables, NetworkProfile, read_network_profile
+from ingest.network.build import Place, build
+from ingest.network.cjj61 import LINE_COLUMNS, POINT_COLUMNS, map_survey, read_cjj_table
+from ingest.network.epanet import map_epanet
+from ingest.network.georef import Georeference, read_georeference
+from ingest.network.inp import dialect, read_inp
+from ingest.network.layers import LayersProfile, map_layers, read_layers_profile
+from ingest.network.osm import is_osm, map_osm
+from ingest.network.pandanet import map_pandas_net
+from ingest.network.profile import KindTables, NetworkProfile, profile_format, read_network_profile
+from ingest.network.survey import Survey
+from ingest.network.swmm import map_swmm
+from ingest.network.write import Writer
 from ingest.rejects import RejectLog
 from ingest.source import require_file, sha256_of
-from ingest.table import read_csv, require_records
+from ingest.terrain.sample import stored_rasters
 
-_PREFIX = {
-    "water": "WA", "rainwater": "RA", "sewage": "SE", "gas": "GA", "heat": "HE", "power": "PO", "lighting": "LI",
-    "telecom": "TE", "road": "RO",
-}  # fmt: skip
-_MARGIN_DEG = 0.01
+_RASTERS = (".tif", ".tiff", ".img", ".asc", ".hgt")
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What the operator says of the files.
+
+    Parameters
+    ----------
+    name
+        Dataset name, stable over versions.
+    kind
+        Kind of network, where the source does not tell.
+    crs
+        CRS of the coordinates, where the source names none.
+    georef
+        Control points that take local coordinates into ``crs``.
+    county
+        6 digits; None = the one county of the city.
+    vertical_datum
+        Vertical CRS of the elevations; None = the city's.
+    synthetic
+        The data are generated.
+    licence, provider
+        For the dataset row.
+    """
+
+    name: str | None = None
+    kind: str | None = None
+    crs: str | None = None
+    georef: Path | None = None
+    county: str | None = None
+    vertical_datum: str | None = None
+    synthetic: bool = False
+    licence: str | None = None
+    provider: str | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A dataset to load: its name, what goes into its hash, and how to read it."""
+
+    name: str
+    files: tuple[Path, ...]
+    read: Any
+    county: str | None = None
+    encoding: str | None = None
+    profile_path: Path | None = None
+    vertical_datum: str | None = None
 
 
 def ingest_network(
-    settings: Settings, paths: list[Path], profile_path: Path, *, name: str | None, synthetic: bool, dry_run: bool
+    settings: Settings, paths: list[Path], profile_path: Path | None, options: NetworkOptions, *, dry_run: bool
 ) -> list[pipeline.Outcome]:
-    """Load the point and line tables of every kind that is complete among the files.
+    """Load networks; each kind of each source is one dataset and one transaction.
 
     Parameters
     ----------
     settings
         Names the store.
     paths
-        CSV tables, named as the profile says.
+        CJJ 61 tables and layers (with a profile), EPANET or SWMM models, pandapipes or pandapower files, OSM extracts.
     profile_path
-        Network profile.
-    name
-        Prefix of the dataset names, default: the profile's name.
-    synthetic
-        The networks are generated.
+        Profile of tables or layers, None for the others.
+    options
+        What the operator says.
     dry_run
         Check only.
-
-    Returns
-    -------
-    list
-        One outcome per kind; each kind is one dataset and one transaction.
 
     Raises
     ------
     SourceError
-        A file or the profile cannot be used; nothing of that kind is written.
+        A file or the profile cannot be used; nothing of it is written.
     """
     for path in paths:
         require_file(path)
-    profile = read_network_profile(profile_path)
-    by_name = {path.name: path for path in paths}
-    used = {table for kind in profile.kinds.values() for table in (kind.points, kind.lines)}
-    strangers = sorted(set(by_name) - used)
-    if strangers:
-        raise MappingError(by_name[strangers[0]], f"is no table of profile {profile.profile}; expected {', '.join(sorted(used))}")
+    migrate.require_current(settings)
+    with engine.connect(settings) as connection:
+        city = profiles.fetch_profile(connection)
+    _check_datum(city, options.vertical_datum, "--vertical-datum")
+    georeference = read_georeference(options.georef) if options.georef else None
     outcomes = []
-    for tables in profile.kinds.values():
-        points, lines = by_name.get(tables.points), by_name.get(tables.lines)
-        if points is None and lines is None:
-            continue
-        if points is None or lines is None:
-            present = points or lines or profile_path
-            raise MappingError(present, f"its partner {tables.lines if points else tables.points} is missing", hint="give both tables")
-        outcomes.append(_ingest_kind(settings, points, lines, tables, profile, profile_path, name, synthetic=synthetic, dry_run=dry_run))
+    for job in _jobs(paths, profile_path, options, city):
+        if job.vertical_datum is not None:
+            _check_datum(city, job.vertical_datum, job.profile_path or job.files[0])
+        outcomes += _load_job(settings, job, options, city, georeference, dry_run=dry_run)
     return outcomes
 
 
-def _ingest_kind(
+def _check_datum(city: CityProfile, told: str | None, place: Path | str) -> None:
+    if told is not None and not parse_crs(told).equals(parse_crs(city.vertical_datum)):
+        raise MappingError(
+            place,
+            f"found {told}, but the city keeps its elevations in {city.vertical_datum}",
+            where="vertical_datum",
+            hint=f"convert the elevations to {city.vertical_datum}",
+        )
+
+
+def _jobs(paths: list[Path], profile_path: Path | None, options: NetworkOptions, city: CityProfile) -> list[_Job]:
+    if profile_path is not None and profile_format(profile_path) == "layers":
+        profile = read_layers_profile(profile_path)
+        return [_layers_job(paths, profile, profile_path, options, city)]
+    if profile_path is not None:
+        return _cjj_jobs(paths, read_network_profile(profile_path), profile_path, options)
+    return [_model_job(path, options) for path in paths]
+
+
+def _layers_job(paths: list[Path], profile: LayersProfile, profile_path: Path, options: NetworkOptions, city: CityProfile) -> _Job:
+    def read(log: RejectLog) -> list[Survey]:
+        return map_layers(paths, profile, log, crs=options.crs, plane=city.projected_crs)
+
+    name = options.name or (paths[0].stem if len(paths) == 1 else profile.profile)
+    return _Job(name, (*paths, profile_path), read, profile.county_code, None, profile_path)
+
+
+def _cjj_jobs(paths: list[Path], profile: NetworkProfile, profile_path: Path, options: NetworkOptions) -> list[_Job]:
+    """One job per kind whose point and line table are both among the files (or layers of one file)."""
+    used = {table for kind in profile.kinds.values() for table in (kind.points, kind.lines)}
+    by_stem = {_stem(path.name): (path, None) for path in paths}
+    for path in paths:
+        if path.suffix.lower() == ".gpkg" and _stem(path.name) not in {_stem(table) for table in used}:
+            from ingest.network.layers import layers_of
+
+            del by_stem[_stem(path.name)]
+            by_stem |= {name: (path, name) for name, _ in layers_of(path)}  # type: ignore[misc]  # layer of a file with several
+    strangers = sorted(set(by_stem) - {_stem(table) for table in used})
+    if strangers:
+        raise MappingError(by_stem[strangers[0]][0], f"is no table of profile {profile.profile}; expected {', '.join(sorted(used))}")
+    jobs = []
+    for tables in profile.kinds.values():
+        points, lines = by_stem.get(_stem(tables.points)), by_stem.get(_stem(tables.lines))
+        if points is None and lines is None:
+            continue
+        if points is None or lines is None:
+            present = (points or lines or (profile_path, None))[0]
+            raise MappingError(present, f"its partner {tables.lines if points else tables.points} is missing", hint="give both tables")
+        jobs.append(_cjj_job(points, lines, tables, profile, profile_path, options))
+    return jobs
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem
+
+
+def _cjj_job(
+    points: tuple[Path, str | None], lines: tuple[Path, str | None], tables: KindTables, profile: NetworkProfile, profile_path: Path,
+    options: NetworkOptions,
+) -> _Job:  # fmt: skip
+    def read(log: RejectLog) -> list[Survey]:
+        point_rows = read_cjj_table(points[0], POINT_COLUMNS, encoding=profile.encoding, layer=points[1])
+        line_rows = read_cjj_table(lines[0], LINE_COLUMNS, encoding=profile.encoding, layer=lines[1])
+        return [map_survey(point_rows, line_rows, (points[0], lines[0]), tables, profile, log)]
+
+    return _Job(
+        f"{options.name or profile.profile}-{tables.kind}", (points[0], lines[0], profile_path), read, profile.county_code,
+        profile.encoding, profile_path, profile.vertical_datum,
+    )  # fmt: skip
+
+
+def _model_job(path: Path, options: NetworkOptions) -> _Job:
+    suffix = path.suffix.lower()
+    if is_osm(path):
+        read: Any = lambda _: map_osm(path)  # noqa: E731 - one of several readers
+    elif suffix == ".inp":
+        _need_crs(path, options)
+        read = lambda _: [_read_inp(path, options)]  # noqa: E731 - as above
+    elif suffix == ".json":
+        read = lambda _: [map_pandas_net(path, options.crs, kind=options.kind)]  # noqa: E731 - as above
+    elif suffix in _RASTERS:
+        raise UnsupportedFormatError(path, "found a raster, expected a network", hint=f"cim ingest terrain {path.name}")
+    elif suffix == ".sql":
+        raise UnsupportedFormatError(path, "found a database dump, expected a network file", hint="restore it and export a GeoPackage")
+    else:
+        raise UnsupportedFormatError(
+            path, "found tables or layers without a profile", hint="pass --profile PROFILE.yaml (docs/sources/network.md)"
+        )
+    return _Job(options.name or path.stem, (path,), read)
+
+
+def _need_crs(path: Path, options: NetworkOptions) -> None:
+    if options.crs is None:
+        raise MissingCrsError(
+            path, "an .inp file names no coordinate reference system, and its coordinates are often local",
+            hint="pass --crs EPSG:<number>; for local coordinates also --georef POINTS.csv (x,y,X,Y of two or more control points)",
+        )  # fmt: skip
+    parse_crs(options.crs)
+
+
+def _read_inp(path: Path, options: NetworkOptions) -> Survey:
+    file = read_inp(path)
+    if dialect(file) == "epanet":
+        return map_epanet(file, str(options.crs), kind=options.kind or "water")
+    if options.kind not in ("rainwater", "sewage"):
+        raise ConfigError(f"{path}: a SWMM model does not tell whether it carries rain or sewage", hint="pass --kind rainwater or sewage")
+    return map_swmm(file, str(options.crs), kind=options.kind)
+
+
+def _load_job(
+    settings: Settings, job: _Job, options: NetworkOptions, city: CityProfile, georeference: Georeference | None, *, dry_run: bool
+) -> list[pipeline.Outcome]:
+    county = options.county or job.county or _only_county(city)
+    georef = [options.georef] if options.georef else []
+    sha256 = sha256_of(*job.files, *georef, given=(options.crs, options.kind, options.county) if _told(options) else ())
+    source = ", ".join(dict.fromkeys(path.name for path in job.files if path != job.profile_path))
+    log = RejectLog()
+    surveys = job.read(log)
+    outcomes = []
+    for survey in surveys:
+        single = len(surveys) == 1 and job.name.endswith(f"-{survey.kind}")
+        name = job.name if single or len(surveys) == 1 else f"{job.name}-{survey.kind}"
+        info = DatasetInfo(
+            "network", name, source, sha256, survey.crs, job.encoding, options.licence, options.provider, is_synthetic=options.synthetic
+        )
+        own = log if survey is surveys[0] else RejectLog()
+        earlier = pipeline.already_loaded(settings, info)
+        if earlier is not None:
+            outcomes.append(earlier)
+            continue
+        outcomes.append(_load_survey(settings, survey, info, county, city, georeference, own, dry_run=dry_run))
+    return outcomes
+
+
+def _told(options: NetworkOptions) -> bool:
+    return any(value is not None for value in (options.crs, options.kind, options.county))
+
+
+def _only_county(city: CityProfile) -> str:
+    counties = sorted({code[:6] for code in city.division_codes if len(code) >= 6})
+    if len(counties) != 1:
+        raise ConfigError(f"the city has {len(counties)} counties, expected to know the one of the network", hint="pass --county 420111")
+    return counties[0]
+
+
+def _load_survey(
     settings: Settings,
-    points: Path,
-    lines: Path,
-    tables: KindTables,
-    profile: NetworkProfile,
-    profile_path: Path,
-    name: str | None,
+    survey: Survey,
+    info: DatasetInfo,
+    county: str,
+    city: CityProfile,
+    georeference: Georeference | None,
+    log: RejectLog,
     *,
-    synthetic: bool,
     dry_run: bool,
 ) -> pipeline.Outcome:
-    dataset = f"{name or profile.profile}-{tables.kind}"
-    sha256 = sha256_of(points, lines, profile_path)
-    info = DatasetInfo("network", dataset, f"{points.name}, {lines.name}", sha256, profile.crs, profile.encoding, is_synthetic=synthetic)
-    earlier = pipeline.already_loaded(settings, info)
-    if earlier is not None:
-        return earlier
-    point_rows, _ = read_csv(points, POINT_COLUMNS, encoding=profile.encoding)
-    require_records(points, point_rows)
-    line_rows, _ = read_csv(lines, LINE_COLUMNS, encoding=profile.encoding)
+    def load(connection: Connection, dataset_id: UUID, change_set: UUID, log: RejectLog) -> tuple[Counts, dict[str, Any]]:
+        place = Place(_extent(connection, city), city.projected_crs, county, stored_rasters(connection, settings), georeference)
+        built = build(survey, place, log)
+        written = Writer(connection, info, survey.kind, county, survey.depth_reference, change_set).write(built)
+        if survey.model is not None:
+            networks.save_model(connection, dataset_id, survey.kind, info.name, survey.model)
+        refused = len(log.rejects)
+        read = written.inserted + written.updated + written.unchanged + refused
+        counts = Counts(read, written.inserted + written.updated, written.unchanged, refused)
+        report = {
+            "kind_of_network": survey.kind, "points": built.nodes.num_rows, "lines": built.edges.num_rows,
+            "missing_from_source": written.missing, "component_codes_issued": written.components,
+            "vertical_datum": city.vertical_datum, **survey.notes,
+        }  # fmt: skip
+        if georeference is not None:
+            report["georeference"] = georeference.as_dict()
+        return counts, report
 
-    def load(connection: Connection, _: UUID, change_set: UUID, log: RejectLog) -> tuple[Counts, dict[str, Any]]:
-        city = profiles.fetch_profile(connection)
-        if not parse_crs(profile.vertical_datum).equals(parse_crs(city.vertical_datum)):
-            raise MappingError(
-                profile_path,
-                f"found {profile.vertical_datum}, but the city keeps its elevations in {city.vertical_datum}",
-                where="vertical_datum",
-                hint=f"convert the elevations to {city.vertical_datum}",
-            )
-        nodes = map_nodes(point_rows, points.name, profile, log)
-        edges = map_edges(line_rows, lines.name, tables, profile, nodes, log)
-        lonlat = _positions(nodes, profile, points, divisions.fetch_extent(connection))
-        writer = _Writer(connection, info, tables, profile, change_set)
-        touched = writer.write_nodes(nodes, lonlat) + writer.write_edges(edges, nodes, lonlat)
-        counts = Counts(len(point_rows) + len(line_rows), touched, len(nodes) + len(edges) - touched, len(log.rejects))
-        missing = networks.count_missing(connection, "network_node", tables.kind, dataset, [row["EXP_NO"] for row in point_rows])
-        missing += networks.count_missing(connection, "network_edge", tables.kind, dataset, [row["LNO"] for row in line_rows])
-        return counts, {"kind_of_network": tables.kind, "points": len(nodes), "lines": len(edges), "missing_from_source": missing}
-
-    return pipeline.run(settings, info, load, reason=f"{tables.kind} network from {info.source}", dry_run=dry_run)
+    return pipeline.run(settings, info, load, reason=f"{survey.kind} network from {info.source}", dry_run=dry_run, log=log)
 
 
-def _positions(
-    nodes: dict[str, Node], profile: NetworkProfile, path: Path, extent: tuple[float, float, float, float] | None
-) -> dict[str, tuple[float, float]]:
-    if not nodes:
-        return {}
-    x, y = np.array([node.x for node in nodes.values()]), np.array([node.y for node in nodes.values()])
-    lon, lat = transform_xy(profile.crs, "EPSG:4490", x, y)
-    box = extent or (73.0, 3.0, 136.0, 54.0)
-    inside = (lon >= box[0] - _MARGIN_DEG) & (lon <= box[2] + _MARGIN_DEG) & (lat >= box[1] - _MARGIN_DEG) & (lat <= box[3] + _MARGIN_DEG)
-    if not np.isfinite(lon).all() or inside.mean() < 0.5:
-        raise GeometryError(
-            path,
-            f"{int((~inside).sum())} of {len(nodes)} points lie outside the city (first: X {x[0]:.1f}, Y {y[0]:.1f} in {profile.crs})",
-            hint=f"check axis ({profile.axis}) and crs in the profile",
-        )
-    return {name: (float(a), float(b)) for name, a, b in zip(nodes, lon, lat, strict=True)}
-
-
-class _Writer:
-    """Writes one kind of one dataset."""
-
-    def __init__(self, connection: Connection, info: DatasetInfo, tables: KindTables, profile: NetworkProfile, change_set: UUID) -> None:
-        self._connection, self._info, self._tables, self._profile, self._change_set = connection, info, tables, profile, change_set
-        self._codes: dict[str, str] = {}
-
-    def _issue(self, letter: str, names: list[str]) -> dict[str, str]:
-        county, kind = self._profile.county_code, self._tables.kind
-        numbers = reserve_sequences(self._connection, "CIM-NET-v1", [f"{kind}:{letter}:{county}"] * len(names), utc_now().year)
-        year = utc_now().year
-        return {name: f"{_PREFIX[kind]}{county}-{letter}{year}{number:06d}" for name, number in zip(names, numbers, strict=True)}
-
-    def write_nodes(self, nodes: dict[str, Node], lonlat: dict[str, tuple[float, float]]) -> int:
-        """Write new and changed points; a row is compared as mapped, so a corrected profile counts as a change."""
-        kind = self._tables.kind
-        known = networks.fetch_known(self._connection, "network_node", kind, self._info.name)
-        mapped = {}
-        for name, node in nodes.items():
-            lon, lat = lonlat[name]
-            elevation = node.ground - node.depth
-            mapped[name] = (
-                node.feature, node.appendage, node.row.get("CODE"), node.ground, elevation, node.depth, node.row.get("BELONG") or None,
-                "in_use", _point(lon, lat, elevation), _kept(node.row, ("SURFBLDG", "MDATE", "NOTE")),
-            )  # fmt: skip
-        hashes = {name: content_hash([self._profile.county_code, *values]) for name, values in mapped.items()}
-        touched = [name for name in nodes if known.get(name, ("", None))[1] != hashes[name]]
-        issued = self._issue("N", [name for name in touched if name not in known])
-        self._codes = {name: code for name, (code, _) in known.items()} | issued
-        rows = [
-            (kind, self._codes[name], self._county(known, name), name, *mapped[name][:-1], Jsonb(mapped[name][-1]), self._info.name, name,
-             hashes[name])
-            for name in touched
-        ]  # fmt: skip
-        networks.load_nodes(self._connection, rows, self._change_set)
-        return len(touched)
-
-    def write_edges(self, edges: list[Edge], nodes: dict[str, Node], lonlat: dict[str, tuple[float, float]]) -> int:
-        """Write new and changed lines; a moved end point changes its lines too."""
-        kind = self._tables.kind
-        known = networks.fetch_known(self._connection, "network_edge", kind, self._info.name)
-        mapped = {edge.no: self._edge(edge, nodes, lonlat) for edge in edges}
-        hashes = {no: content_hash(values) for no, values in mapped.items()}
-        touched = [edge.no for edge in edges if known.get(edge.no, ("", None))[1] != hashes[edge.no]]
-        codes = {name: code for name, (code, _) in known.items()} | self._issue("L", [no for no in touched if no not in known])
-        rows = [
-            (kind, codes[no], self._county(known, no), *mapped[no][:-1], Jsonb(mapped[no][-1]), self._info.name, no, hashes[no])
-            for no in touched
-        ]
-        networks.load_edges(self._connection, rows, self._change_set)
-        return len(touched)
-
-    def _county(self, known: dict[str, tuple[str, str | None]], name: str) -> str:
-        """Return the county frozen in the code of a known part, the profile's for a new one."""
-        return known[name][0][2:8] if name in known else self._profile.county_code
-
-    def _edge(self, edge: Edge, nodes: dict[str, Node], lonlat: dict[str, tuple[float, float]]) -> tuple[Any, ...]:
-        a, b = nodes[edge.start], nodes[edge.end]
-        z = np.array([a.ground - edge.start_depth, b.ground - edge.end_depth])
-        length = math.sqrt((a.x - b.x) ** 2 + (a.y - b.y) ** 2 + (z[0] - z[1]) ** 2)
-        slope = float(z[0] - z[1]) / length * (edge.flow or 1) if length else None
-        year = edge.row.get("MDATE", "")[:4]
-        return (
-            self._codes[edge.start], self._codes[edge.end], edge.row.get("TYPE"), edge.diameter, edge.width, edge.height, edge.material,
-            edge.embedding, self._tables.depth_reference, edge.start_depth, edge.end_depth, length, slope, edge.flow,
-            edge.row.get("PRESSURE") or None, edge.row.get("VOLTAGE") or None, edge.n_cables, int(year) if year.isdecimal() else None,
-            edge.row.get("BELONG") or None, edge.status, _line(lonlat[edge.start], lonlat[edge.end], z),
-            _kept(edge.row, ("MDATE", "NOTE")),
-        )  # fmt: skip
-
-
-def _kept(row: dict[str, str], names: tuple[str, ...]) -> dict[str, str]:
-    return {name: row[name] for name in names if row.get(name)}
-
-
-def _point(lon: float, lat: float, z: float) -> str:
-    return str(shapely.to_wkb(shapely.set_srid(shapely.points(lon, lat, z), STORE_SRID), hex=True, include_srid=True, output_dimension=3))
-
-
-def _line(start: tuple[float, float], end: tuple[float, float], z: NDArray[np.float64]) -> str:
-    line = shapely.linestrings([(*start, z[0]), (*end, z[1])])
-    return str(shapely.to_wkb(shapely.set_srid(line, STORE_SRID), hex=True, include_srid=True, output_dimension=3))
+def _extent(connection: Connection, city: CityProfile) -> tuple[float, float, float, float]:
+    """Return the box of the divisions; without any, the area of use of the city's projected CRS."""
+    found = divisions.fetch_extent(connection)
+    if found is not None:
+        return found
+    area = parse_crs(city.projected_crs).area_of_use
+    return area.bounds if area is not None else transform_box("EPSG:4490", "EPSG:4490", (-180.0, -90.0, 180.0, 90.0))

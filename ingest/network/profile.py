@@ -9,12 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cim.crs import parse_crs
 from cim.errors import CimError, MappingError
 
+Kind = Literal["water", "rainwater", "sewage", "gas", "heat", "power", "lighting", "telecom", "road"]
+
 
 class KindTables(BaseModel):
     """One kind of network."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    kind: Literal["water", "rainwater", "sewage", "gas", "heat", "power", "lighting", "telecom", "road"]
+    kind: Kind
     points: str
     lines: str
     depth_reference: Literal["crown", "invert", "centre"]
@@ -66,3 +68,20 @@ def read_network_profile(path: Path) -> NetworkProfile:
     if not vertical.is_vertical:
         raise MappingError(path, f"found {profile.vertical_datum}, expected a vertical CRS, e.g. EPSG:5737", where="vertical_datum")
     return profile
+
+
+def profile_format(path: Path) -> str:
+    """Return what a profile describes: ``layers``, or ``cjj61`` where it does not say.
+
+    Raises
+    ------
+    MappingError
+        The file cannot be read.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MappingError(path, error.strerror or "cannot be read", hint="pass --profile FILE.yaml") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise MappingError(path, f"not YAML in UTF-8: {str(error).splitlines()[0]}") from error
+    return str(document.get("format", "cjj61")) if isinstance(document, dict) else "cjj61"

@@ -98,6 +98,12 @@ def read_terrain(path: Path, bounds: tuple[float, float, float, float]) -> Terra
         return Terrain(heights, source.crs.to_string(), west + first[0] * cell, north - first[1] * cell, cell)
 
 
+def raster_crs(path: Path) -> str:
+    """Return the CRS of a stored raster."""
+    with rasterio.open(path) as source:
+        return str(source.crs.to_string())
+
+
 def ground_from(paths: Sequence[Path], footprints: Sequence[Any]) -> list[float | None]:
     """Return the lowest ground under each footprint [m], from the first raster that covers it; None where none does.
 
