@@ -1,0 +1,175 @@
+"""Tiles in CesiumJS itself, without the viewer: what loads, what is light, what a pick and a style see, and where a building stands."""
+
+import json
+import mimetypes
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from playwright.sync_api import sync_playwright
+
+from cim.db import engine, tile_reads, tilesets
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+ROOT = Path(__file__).resolve().parent.parent.parent
+CESIUM = ROOT / "viewer/node_modules/cesium/Build/Cesium"
+FLAGS = [
+    "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--no-sandbox",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]  # fmt: skip
+PAGE = """<!doctype html><html><head><link rel="icon" href="data:,"><script>window.CESIUM_BASE_URL = "/proof/cesium";</script>
+<script src="/proof/cesium/Cesium.js"></script><style>html, body, #map { margin: 0; width: 100%; height: 100%; }</style></head>
+<body><div id="map"></div><script>
+Cesium.Ion.defaultAccessToken = undefined;
+const viewer = new Cesium.CesiumWidget("map", { baseLayer: false, skyBox: false, skyAtmosphere: false,
+  contextOptions: { webgl: { preserveDrawingBuffer: true } } });
+viewer.scene.globe.show = false;
+viewer.scene.backgroundColor = Cesium.Color.BLACK;
+window.show = async url => {
+  const tileset = await Cesium.Cesium3DTileset.fromUrl(url);
+  window.failed = []; tileset.tileFailed.addEventListener(error => window.failed.push(String(error.message)));
+  window.loaded = false; tileset.allTilesLoaded.addEventListener(() => { window.loaded = true; });
+  viewer.scene.primitives.add(tileset); window.tileset = tileset; window.scene = viewer.scene; window.camera = viewer.camera;
+  viewer.camera.viewBoundingSphere(tileset.boundingSphere, new Cesium.HeadingPitchRange(0, -0.9, tileset.boundingSphere.radius * 2));
+  viewer.camera.lookAtTransform(Cesium.Matrix4.IDENTITY);
+};
+window.settled = async () => {
+  for (let calm = 0, turns = 0; calm < 5 && turns < 2000; turns++) {
+    scene.render(); await new Promise(done => setTimeout(done, 30));
+    calm = tileset.tilesLoaded ? calm + 1 : 0;
+  }
+};
+window.above = async (lon, lat, height, range, pitch) => {
+  const target = Cesium.Cartesian3.fromDegrees(lon, lat, height);
+  viewer.camera.lookAt(target, new Cesium.HeadingPitchRange(0.5, pitch, range));
+  viewer.camera.lookAtTransform(Cesium.Matrix4.IDENTITY);
+  await settled();
+};
+window.ready = true;
+</script></body></html>"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium on this machine; scripts/bootstrap.sh installs it")
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield running
+        running.close()
+
+
+def _answer(route):
+    path = route.request.url.partition("/proof/")[2].partition("?")[0]
+    if path == "index.html":
+        route.fulfill(body=PAGE, content_type="text/html")
+        return
+    file = CESIUM / path.removeprefix("cesium/")
+    if file.is_file():
+        route.fulfill(body=file.read_bytes(), content_type=mimetypes.guess_type(file.name)[0] or "application/octet-stream")
+    else:
+        route.fulfill(status=404)
+
+
+@pytest.fixture(scope="module")
+def scene(browser, demo_server):
+    """A page with all buildings of the sample city, seen from far; ``answers`` are what the tiles took."""
+    page = browser.new_context(viewport={"width": 800, "height": 600}).new_page()
+    page.answers = []
+    page.on("response", lambda answer: page.answers.append(answer) if "/3dtiles/" in answer.url else None)
+    page.route("**/proof/**", _answer)
+    page.goto(f"{demo_server}/proof/index.html")
+    page.wait_for_function("window.ready")
+    page.evaluate("url => window.show(url)", f"{demo_server}/3dtiles/buildings/tileset.json")
+    page.wait_for_function("window.loaded", timeout=120_000)
+    return page
+
+
+@pytest.fixture(scope="module")
+def tallest(demo_city):
+    """The tallest building: code, outline, base and top above the ellipsoid [m]."""
+    settings, _ = demo_city
+    with engine.connect(settings) as connection:
+        row = next(one for one in tilesets.fetch_tilesets(connection) if one.layer == "buildings")
+        code = connection.execute("SELECT code FROM building WHERE status = 'existing' ORDER BY height_m DESC NULLS LAST, code LIMIT 1").fetchone()[0]
+        _, height, ground, _, wkb = tile_reads.fetch_outlines(connection, [code])[0]
+    base = (row.parameters["ground_m"] if ground is None else ground) + row.parameters["geoid_m"]
+    outline = shapely.from_wkb(bytes(wkb))
+    return code, outline, base, base + height
+
+
+def _turn_to(page, outline, height, distance, pitch):
+    page.evaluate("a => window.above(...a)", [outline.centroid.x, outline.centroid.y, height, distance, pitch])
+
+
+def test_the_city_opens_light_and_without_a_fault(scene):
+    sizes = [len(answer.body()) for answer in scene.answers]
+    assert scene.evaluate("window.failed") == []
+    assert all(answer.status == 200 for answer in scene.answers)
+    # The first view of a city: at most 4 MB in 30 requests.
+    assert sum(sizes) < 4e6
+    assert len(sizes) <= 30
+    assert scene.evaluate("window.tileset.statistics.numberOfTrianglesSelected") > 0
+
+
+def test_a_pick_near_by_gives_the_code(scene, tallest):
+    code, outline, base, top = tallest
+    _turn_to(scene, outline, top, 250.0, -1.2)
+    picked = scene.evaluate(
+        """([lon, lat, top]) => { const at = Cesium.SceneTransforms.worldToWindowCoordinates(scene, Cesium.Cartesian3.fromDegrees(lon, lat, top));
+             const found = scene.pick(at); return found && found.getProperty ? found.getPropertyIds().map(id => [id, found.getProperty(id)]) : null; }""",
+        [*_inside(outline), top],
+    )
+    seen = dict(picked)
+    assert seen["code"] == code
+    assert seen["height_m"] == pytest.approx(top - base, abs=1e-3)
+    assert isinstance(seen["use"], str)
+
+
+def _inside(outline):
+    point = outline.representative_point()
+    return point.x, point.y
+
+
+def test_a_style_by_height_paints_what_is_high_and_nothing_else(scene, tallest):
+    _, outline, _, top = tallest
+    _turn_to(scene, outline, top, 250.0, -1.2)
+    limit = top - tallest[2] - 0.5
+    script = """limit => { tileset.style = new Cesium.Cesium3DTileStyle({ color: { conditions: [["${height_m} > " + limit, "color('red')"], ["true", "color('blue')"]] } });
+                 scene.render(); scene.render();
+                 const gl = scene.canvas.getContext("webgl2"), w = scene.canvas.width, h = scene.canvas.height, bytes = new Uint8Array(4 * w * h);
+                 gl.readPixels(0, 0, w, h, gl.RGBA, gl.UNSIGNED_BYTE, bytes); let red = 0, blue = 0;
+                 for (let i = 0; i < bytes.length; i += 4) { if (bytes[i] > 60 && bytes[i + 2] < 30) red++; if (bytes[i + 2] > 60 && bytes[i] < 30) blue++; }
+                 tileset.style = undefined; return [red, blue]; }"""
+    red, blue = scene.evaluate(script, limit)
+    assert red > 500
+    assert blue > 500
+
+
+def test_the_silhouette_of_a_building_is_where_its_corners_are(scene, tallest):
+    code, outline, base, top = tallest
+    _turn_to(scene, outline, (base + top) / 2, 3 * (top - base) + 100, -0.5)
+    corners = shapely.get_coordinates(outline).tolist()
+    script = """async ([code, corners, base, top]) => {
+      tileset.style = new Cesium.Cesium3DTileStyle({ color: "color('red')", show: "${code} === '" + code + "'" });
+      for (let i = 0; i < 5; i++) { scene.render(); await new Promise(done => setTimeout(done, 50)); }
+      const gl = scene.canvas.getContext("webgl2"), w = scene.canvas.width, h = scene.canvas.height, bytes = new Uint8Array(4 * w * h);
+      gl.readPixels(0, 0, w, h, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
+      let box = [w, h, -1, -1];
+      for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) { const i = 4 * ((h - 1 - y) * w + x);
+        if (bytes[i] > 20) box = [Math.min(box[0], x), Math.min(box[1], y), Math.max(box[2], x), Math.max(box[3], y)]; }
+      const points = corners.flatMap(([lon, lat]) => [base, top].map(z => Cesium.SceneTransforms.worldToWindowCoordinates(scene, Cesium.Cartesian3.fromDegrees(lon, lat, z))));
+      tileset.style = undefined;
+      return { box, points: points.map(p => [p.x, p.y]), ratio: w / scene.canvas.clientWidth }; }"""
+    found = scene.evaluate(script, [code, corners, base - 1.0, top])
+    points = np.array(found["points"]) * found["ratio"]
+    expected = [*points.min(axis=0), *points.max(axis=0)]
+    # Two pixels: one for the rasteriser, one for the anti-aliased edge.
+    assert found["box"] == pytest.approx(expected, abs=2.5), json.dumps(found["box"])
