@@ -1,6 +1,7 @@
 """``cim tiles``: 3D Tiles out of the store."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 import typer
 
@@ -70,26 +71,38 @@ def list_(ctx: typer.Context, as_json: bool = AsJson) -> None:
 
 
 @app.command()
-def validate(ctx: typer.Context, layers: list[str] = Layers, as_json: bool = AsJson) -> None:
-    """Check tilesets: files, boxes, errors, buffers, and that the codes are those of the store. Exit 1 on any fault.
+def validate(
+    ctx: typer.Context,
+    layers: list[str] = Layers,
+    folder: Path | None = typer.Option(None, "--folder", help="Check a tileset of anybody in a folder; no store is asked."),
+    sample: int = typer.Option(1000, "--sample", min=0, help="Buildings decoded and compared with the store."),
+    as_json: bool = AsJson,
+) -> None:
+    """Check tilesets: files, boxes, errors, buffers, and that codes and places are those of the store. Exit 1 on any fault.
 
     Example: cim tiles validate
     """
-    from tiles.validate import validate_layer
+    from tiles.validate import validate_folder, validate_layer
 
-    settings = settings_from(ctx)
-    migrate.require_current(settings)
-    with engine.connect(settings) as connection:
-        names = layers or [row.layer for row in tilesets.fetch_tilesets(connection)]
-    reports = [validate_layer(settings, layer) for layer in names]
+    if folder is not None:
+        reports = [validate_folder(folder)]
+    else:
+        settings = settings_from(ctx)
+        migrate.require_current(settings)
+        with engine.connect(settings) as connection:
+            names = layers or [row.layer for row in tilesets.fetch_tilesets(connection)]
+        reports = [validate_layer(settings, layer, sample=sample) for layer in names]
     emit(
         [asdict(report) for report in reports],
         as_json=as_json,
         text=lambda console: console.print(
             table(
                 "Validation 校验",
-                ["layer", "tiles", "features", "faults"],
-                [[r.layer, r.tiles, r.features, "; ".join(r.faults[:5]) or "none"] for r in reports],
+                ["layer", "tiles", "far", "features", "compared", "largest offset [m]", "faults"],
+                [
+                    [r.layer, r.tiles, r.far_tiles, r.features, r.compared, f"{r.largest_offset_m:.4f}", "; ".join(r.faults[:5]) or "none"]
+                    for r in reports
+                ],
             )
         ),
     )

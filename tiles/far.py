@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cim.geometry.footprint import METRES_PER_DEGREE, Floats, Footprints, Ints
-from cim.geometry.tiled_blocks import place, tiled_blocks
+from cim.geometry.tiled_blocks import STEPS, place, tiled_blocks
 from cim.geometry.triangulate import triangulate
 from tiles import grid
 from tiles.glb import Packed, Placement, write_glb
@@ -208,4 +208,6 @@ def far_tile(key: str, blocks: Blocks, colour: tuple[float, float, float, float]
     )  # fmt: skip
     cell = size / (1 << FINE + 1) * metres[0]
     error = max(float(np.hypot(*cell)), float(np.percentile(np.hypot(*span.T), 95)))
-    return FarTile(glb, placed.boxes[0], error, len(positions))
+    # Over a whole country rounding to 16 bits moves a corner by metres.
+    step = extent / STEPS
+    return FarTile(glb, placed.boxes[0] + np.repeat((-step, step), 3), error, len(positions))

@@ -2,6 +2,7 @@
 
 import json
 import posixpath
+import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ class Report:
         Buildings decoded and compared with the store.
     largest_offset_m
         Largest distance of a decoded vertex from its place in the store [m].
+    unchecked
+        Contents of kinds that are not looked into (point clouds, composites, implicit tiling …).
     faults
         In words, with their place.
     """
@@ -49,6 +52,7 @@ class Report:
     far_tiles: int = 0
     compared: int = 0
     largest_offset_m: float = 0.0
+    unchecked: int = 0
     faults: list[str] = field(default_factory=list)
 
 
@@ -65,13 +69,35 @@ def check_content(content: bytes) -> tuple[list[str], Floats]:
     TileError
         Names the first fault.
     """
+    batch: dict[str, Any] = {}
+    centre = np.zeros(3)
+    if content[:4] == b"b3dm":
+        content, batch, centre = _unwrapped(content)
     glb = Glb(content)
     try:
-        codes = _check_tables(glb)
-        vertices = [part.vertices for part in glb.parts()]
+        codes = _check_tables(glb) or [str(code) for code in batch.get("code", [])]
+        vertices = [part.vertices + centre for part in glb.parts()]
     except (KeyError, IndexError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise TileError(f"damaged structure: {type(error).__name__} {error}") from error
     return codes, np.concatenate(vertices) if vertices else np.empty((0, 3))
+
+
+def _unwrapped(content: bytes) -> tuple[bytes, dict[str, Any], Floats]:
+    """Return glb, batch table and centre [m] of a b3dm (3D Tiles 1.0, "Batched 3D Model")."""
+    if len(content) < 28:
+        raise TileError("b3dm header is cut off")
+    version, length, *sizes = struct.unpack_from("<6I", content, 4)
+    start = 28 + sum(sizes)
+    if version != 1 or length != len(content) or start > length:
+        raise TileError(f"b3dm header: version {version}, length {length}, file {len(content)}")
+    if length % 8 or start % 8:
+        raise TileError("b3dm: glb and file are not 8-byte aligned")
+    try:
+        features = json.loads(content[28 : 28 + sizes[0]] or b"{}")
+        table = json.loads(content[28 + sizes[0] + sizes[1] : 28 + sizes[0] + sizes[1] + sizes[2]] or b"{}")
+    except ValueError as error:
+        raise TileError("b3dm: feature table or batch table is not JSON") from error
+    return content[start:], table, np.array(features.get("RTC_CENTER", (0.0, 0.0, 0.0)), dtype=np.float64)
 
 
 def _check_tables(glb: Glb) -> list[str]:
@@ -140,10 +166,15 @@ class Checker:
         self._read, self.report, self._on_content = read, report, on_content
         self.codes: Counter[str] = Counter()
         self.files: set[str] = set()
+        self._open: list[str] = []
 
     def document(self, path: str, parent: Floats, parent_error: float | None, place: str, around: Around) -> None:
         """Check a tileset.json and everything below."""
+        if path in self._open:
+            self.report.faults.append(f"{place} {path}: external tilesets lead back to themselves")
+            return
         self.files.add(path)
+        self._open.append(path)
         try:
             document = json.loads(self._read(path))
             if document["asset"].get("version") not in ("1.0", "1.1") or "refine" not in document["root"]:
@@ -159,9 +190,13 @@ class Checker:
             self.report.faults.append(error.message)
         except (Py3dtilesException, NotImplementedError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             self.report.faults.append(f"{path}: damaged structure: {type(error).__name__} {error}")
+        finally:
+            self._open.pop()
 
     def _tile(self, tile: dict[str, Any], parent: Floats, parent_error: float, place: str, folder: str, around: Around) -> None:
         transform = parent @ _transform_of(tile)
+        if abs(np.linalg.det(_transform_of(tile))) < 1e-12:
+            self.report.faults.append(f"{place}: the transform cannot be inverted")
         error = float(tile["geometricError"])
         if error < 0 or error > parent_error + 1e-9:
             self.report.faults.append(f"{place}: geometricError {error} exceeds its parent's {parent_error}")
@@ -179,6 +214,11 @@ class Checker:
             if off > _TOLERANCE_M:
                 self.report.faults.append(f"{place}: leaves its parent's box by {off:.2f} m")
         contents = [tile["content"]] if "content" in tile else tile.get("contents", [])
+        if "implicitTiling" in tile:
+            self.report.unchecked += 1
+            contents = []
+        if tile.get("children", [None]) == []:
+            self.report.faults.append(f"{place}: children is empty, expected tiles or no such member")
         for content in contents:
             self._content(posixpath.normpath(posixpath.join(folder, content["uri"])), box, transform, error, place)
         for number, child in enumerate(tile.get("children", [])):
@@ -191,6 +231,9 @@ class Checker:
         if path in self.files:
             self.report.faults.append(f"{place} {path}: is shown twice")
         self.files.add(path)
+        if not path.endswith((".glb", ".b3dm")):
+            self.report.unchecked += 1
+            return
         try:
             content = self._read(path)
             codes, vertices = check_content(content)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the long lines are JavaScript
 """Tiles in CesiumJS itself, without the viewer: what loads, what is light, what a pick and a style see, and where a building stands."""
 
 import json
@@ -98,7 +99,9 @@ def tallest(demo_city):
     settings, _ = demo_city
     with engine.connect(settings) as connection:
         row = next(one for one in tilesets.fetch_tilesets(connection) if one.layer == "buildings")
-        code = connection.execute("SELECT code FROM building WHERE status = 'existing' ORDER BY height_m DESC NULLS LAST, code LIMIT 1").fetchone()[0]
+        code = connection.execute(
+            "SELECT code FROM building WHERE status = 'existing' ORDER BY height_m DESC NULLS LAST, code LIMIT 1"
+        ).fetchone()[0]
         _, height, ground, _, wkb = tile_reads.fetch_outlines(connection, [code])[0]
     base = (row.parameters["ground_m"] if ground is None else ground) + row.parameters["geoid_m"]
     outline = shapely.from_wkb(bytes(wkb))
