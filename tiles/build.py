@@ -13,7 +13,7 @@ from cim.db.engine import Connection
 from cim.db.tilesets import TileRow, TilesetRow
 from cim.errors import InvalidParameterError
 from cim.settings import Settings
-from tiles import city, city_build
+from tiles import city, city_build, cluster, merge
 from tiles.content import LayerContent, Leaf
 from tiles.layers import bim, networks
 from tiles.layers.common import NETWORK_TITLES
@@ -70,7 +70,13 @@ def content_of(connection: Connection, layer: str) -> LayerContent:
 
 
 def build_layers(
-    settings: Settings, wanted: Sequence[str], *, force: bool = False, dry_run: bool = False, progress: Callable[[str], None] | None = None
+    settings: Settings,
+    wanted: Sequence[str],
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    scheduler: str | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> list[LayerResult]:
     """Build layers.
 
@@ -84,6 +90,8 @@ def build_layers(
         Make every content anew.
     dry_run
         Plan only.
+    scheduler
+        Makes the cells of buildings, see `tiles.cluster.cells_by`.
     progress
         Called with each layer's name.
 
@@ -98,15 +106,23 @@ def build_layers(
         published = [row.layer for row in tilesets.fetch_tilesets(connection)]
     layers = list(wanted) or [*existing, *(layer for layer in published if layer not in existing)]
     results = []
-    for layer in layers:
-        if progress is not None:
-            progress(layer)
-        gone = layer not in existing and layer in published
-        results.append(_build(settings, layer, gone=gone, force=force, dry_run=dry_run, progress=progress))
+    with cluster.cells_by(scheduler) as make:
+        for layer in layers:
+            if progress is not None:
+                progress(layer)
+            if layer == city.LAYER:
+                results.append(_build_city(settings, make, force=force, dry_run=dry_run, progress=progress))
+                continue
+            gone = layer not in existing and layer in published
+            results.append(_build(settings, layer, gone=gone, force=force, dry_run=dry_run))
+    if not dry_run:
+        merge.write_city(settings)
     return results
 
 
-def _build_city(settings: Settings, *, force: bool, dry_run: bool, progress: Callable[[str], None] | None) -> LayerResult:
+def _build_city(
+    settings: Settings, make: city_build.MakeCells, *, force: bool, dry_run: bool, progress: Callable[[str], None] | None
+) -> LayerResult:  # fmt: skip
     def say(done: int, cells: int) -> None:
         if progress is not None:
             progress(f"{city.LAYER} {done}/{cells}")
@@ -114,7 +130,7 @@ def _build_city(settings: Settings, *, force: bool, dry_run: bool, progress: Cal
     with engine.connect(settings) as connection:
         tilesets.lock_layer(connection, city.LAYER)
         event = outbox.newest_event(connection)
-        made = city_build.build(settings, connection, event, force=force, dry_run=dry_run, progress=say)
+        made = city_build.build(settings, connection, event, force=force, dry_run=dry_run, progress=say, make=make)
         if made.removed and not dry_run:
             tilesets.remove_tileset(connection, city.LAYER)
         if dry_run:
@@ -130,26 +146,29 @@ def _update_city(settings: Settings) -> LayerResult | None:
         tilesets.lock_layer(connection, city.LAYER)
         event = outbox.newest_event(connection)
         boxes = tilesets.fetch_touched_boxes(connection, "buildings", READER, MOST_BOXES)
-        made = None if boxes is None else city_build.update(settings, connection, boxes, event)
+        before = city_build.published(connection)
+        made = None if boxes is None else city_build.update(settings, connection, before, boxes, event)
         if made is None:
             return None
         if made.removed:
             tilesets.remove_tileset(connection, city.LAYER)
-    _drop(settings, made.superseded)
+        connection.commit()
+        _drop(settings, connection, made.superseded)
+    if made.removed or made.moved:
+        merge.write_city(settings)
     return _logged(LayerResult(city.LAYER, made.features, made.tiles, made.written, removed=made.removed, bad=made.bad))
 
 
-def _drop(settings: Settings, names: Sequence[str]) -> None:
+def _drop(settings: Settings, connection: Connection, names: Sequence[str]) -> None:
     """Remove files that were superseded, unless a build has meanwhile come to need one of the same name."""
     if not names:
         return
     store = TileStore(settings.tiles_url)
-    with engine.connect(settings) as connection:
-        tilesets.lock_layer(connection, city.LAYER)
-        used = tilesets.fetch_used_files(connection, city.LAYER, [name.partition("/")[2] for name in names])
-        for name in names:
-            if name.partition("/")[2] not in used:
-                store.remove(name)
+    tilesets.lock_layer(connection, city.LAYER)
+    used = tilesets.fetch_used_files(connection, city.LAYER, [name.partition("/")[2] for name in names])
+    for name in names:
+        if name.partition("/")[2] not in used:
+            store.remove(name)
 
 
 def _logged(result: LayerResult) -> LayerResult:
@@ -159,12 +178,8 @@ def _logged(result: LayerResult) -> LayerResult:
     return result
 
 
-def _build(
-    settings: Settings, layer: str, *, gone: bool, force: bool, dry_run: bool, progress: Callable[[str], None] | None = None
-) -> LayerResult:  # fmt: skip
+def _build(settings: Settings, layer: str, *, gone: bool, force: bool, dry_run: bool) -> LayerResult:
     store = TileStore(settings.tiles_url)
-    if layer == city.LAYER:
-        return _build_city(settings, force=force, dry_run=dry_run, progress=progress)
     with engine.connect(settings) as connection:
         tilesets.lock_layer(connection, layer)
         # Read before the rows: an event that arrives meanwhile is seen again by the next build.
@@ -247,21 +262,24 @@ def rebuild_changed(settings: Settings) -> list[str]:
     The events are marked as read unless somebody is writing events right now: then they are met again next time, at the price of a
     build that finds nothing to do.
     """
-    with engine.connect(settings) as connection:
+    with engine.connect(settings, autocommit=True) as connection:
         newest = tilesets.fetch_settled_event(connection)
-    with engine.connect(settings) as connection:
         touched = tilesets.fetch_touched_collections(connection, READER)
-        existing = tilesets.fetch_layer_names(connection)
-        published = [row.layer for row in tilesets.fetch_tilesets(connection)]
-    wanted = {_layer_of(collection) for collection in touched} - {None}
-    layers = [layer for layer in [*existing, *(p for p in published if p not in existing)] if layer in wanted]
-    whole = [layer for layer in layers if layer != city.LAYER or _update_city(settings) is None]
-    if whole:
-        build_layers(settings, whole)
-    if newest is not None:
-        with engine.connect(settings) as connection:
+        wanted = {layer for layer in map(_layer_of, touched) if layer is not None}
+        # Only buildings: the question which layers there are takes longer than the rebuild.
+        layers = sorted(wanted) if wanted <= {city.LAYER} else [layer for layer in _all_layers(connection) if layer in wanted]
+        whole = [layer for layer in layers if layer != city.LAYER or _update_city(settings) is None]
+        if whole:
+            build_layers(settings, whole)
+        if newest is not None:
             outbox.mark_read(connection, READER, newest)
     return layers
+
+
+def _all_layers(connection: Connection) -> list[str]:
+    """Return the layers that the data ask for, and those that are published and no longer asked for."""
+    existing = tilesets.fetch_layer_names(connection)
+    return [*existing, *(row.layer for row in tilesets.fetch_tilesets(connection) if row.layer not in existing)]
 
 
 def _layer_of(collection: str) -> str | None:

@@ -32,6 +32,8 @@ class CityResult:
         Codes of buildings whose triangles are not exact, of the cells that were made.
     superseded
         Files of the tile store that no tile refers to any more.
+    moved
+        The box of the whole layer is another one.
     """
 
     features: int = 0
@@ -40,6 +42,7 @@ class CityResult:
     removed: bool = False
     bad: list[str] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
+    moved: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,15 +101,23 @@ def build(
     return _switch(settings, connection, before, {}, make(settings, jobs, progress), heights, event, dry_run=dry_run)
 
 
-def update(settings: Settings, connection: Connection, boxes: Sequence[Box], event: int) -> CityResult | None:
+def update(settings: Settings, connection: Connection, row: TilesetRow | None, boxes: Sequence[Box], event: int) -> CityResult | None:
     """Rebuild the base cells that boxes touch, and the far views above them.
+
+    Parameters
+    ----------
+    row
+        The layer as it is published.
+    boxes
+        West, south, east, north [deg].
+    event
+        Outbox position read before.
 
     Returns
     -------
     CityResult or None
         None where the layer has to be built from scratch: it is new, or was made by another style or with other heights.
     """
-    row = published(connection)
     if row is None or row.style_version != STYLE or not row.parameters:
         return None
     heights = Heights(row.parameters["geoid_m"], row.parameters["ground_m"])
@@ -159,6 +170,8 @@ def _switch(
         return counted
     tilesets.update_tileset(connection, row, gone, made)
     store.write(name, body)
+    top = before.tiles.get(root.key)
+    counted.moved = top is None or (top.box, top.error_m) != (rows[root.key].box, rows[root.key].error_m)
     counted.superseded = sorted(set(_files(before.tiles)) - set(_files(rows)))
     return counted
 

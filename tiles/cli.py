@@ -19,6 +19,8 @@ def build(
     ctx: typer.Context,
     layers: list[str] = Layers,
     force: bool = typer.Option(False, "--force", help="Make every tile anew."),
+    changed: bool = typer.Option(False, "--changed", help="Only what changed since the last build, out of the outbox."),
+    scheduler: str | None = typer.Option(None, "--scheduler", help="Dask scheduler (tcp://host:port) or local:N; default: this process."),
     as_json: bool = AsJson,
     dry_run: bool = typer.Option(False, "--dry-run", help="Say which tiles would be written and write none."),
 ) -> None:
@@ -26,12 +28,19 @@ def build(
 
     Example: cim tiles build buildings
     """
-    from tiles.build import build_layers
+    from tiles.build import build_layers, rebuild_changed
+
+    if changed:
+        if layers or force or dry_run:
+            raise typer.BadParameter("takes neither layers nor --force nor --dry-run", param_hint="--changed")
+        rebuilt = rebuild_changed(settings_from(ctx))
+        emit({"rebuilt": rebuilt}, as_json=as_json, text=lambda console: console.print(", ".join(rebuilt) or "nothing has changed"))
+        return
 
     with progress() as shown:
         task = shown.add_task("tiles 切片", total=None)
         results = build_layers(
-            settings_from(ctx), layers or [], force=force, dry_run=dry_run,
+            settings_from(ctx), layers or [], force=force, dry_run=dry_run, scheduler=scheduler,
             progress=lambda layer: shown.update(task, description=f"tiles 切片 {layer}"),
         )  # fmt: skip
     emit(
@@ -67,6 +76,30 @@ def list_(ctx: typer.Context, as_json: bool = AsJson) -> None:
                 [[r.layer, f"{r.title['en']} {r.title['zh']}", r.n_features, r.is_synthetic] for r in rows],
             )
         ),
+    )
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    layer: str = typer.Argument(help="Layer: buildings, bim/<model code>, networks/<kind>."),
+    target: Path = typer.Argument(help="File to write, *.3tz."),
+    as_json: bool = AsJson,
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be written and write nothing."),
+) -> None:
+    """Write a layer to one file (3TZ: a ZIP with an index).
+
+    Example: cim tiles export buildings city.3tz
+    """
+    from tiles.archive import write_3tz
+
+    if target.suffix != ".3tz":
+        raise typer.BadParameter(f"found {target.name}, expected a name that ends in .3tz", param_hint="TARGET")
+    n = 0 if dry_run else write_3tz(settings_from(ctx), layer, target)
+    emit(
+        {"layer": layer, "target": str(target), "files": n},
+        as_json=as_json,
+        text=lambda console: console.print(f"{layer}: {n} files in {target}"),
     )
 
 

@@ -1,9 +1,13 @@
 """Rebuilding only what changed gives what a build from scratch gives; a killed build leaves the city servable; odd shapes do no harm."""
 
+import hashlib
+import json
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from py3dtiles.tileset import TileSet
 
 from cim.db import engine, profiles, tilesets
 from cim.db.changes import open_change_set
 from cim.profile import CityProfile, Names
+from tests.support.cli import run_cim
 from tests.support.server import environment
 from tiles import grid, pyramid
 from tiles.build import build_layers, rebuild_changed
-from tiles.validate import validate_layer
+from tiles.validate import validate_folder, validate_layer
 
 PROFILE = CityProfile(
     name=Names(en="City", zh="城"), division_codes=["420111"], projected_crs="EPSG:4547", geoid_separation_m=-13.0, notices=[]
@@ -190,3 +196,49 @@ def test_a_tree_holds_every_leaf_once_and_no_inner_tile_with_one_child(keys):
     assert sorted(found) == sorted(keys)
     assert all(len(cell.children) > 1 and all(child.key.startswith(cell.key) for child in cell.children) for cell in inner)
     assert root.n_leaves == len(keys)
+
+
+def test_a_cluster_writes_the_same_bytes_as_this_process(city):
+    build_layers(city, ["buildings"], force=True)
+    here = files(city)
+    result = run_cim(city, "tiles", "build", "buildings", "--force", "--scheduler", "local:2", "--json")
+    assert result.code == 0, result.err
+    assert result.json()[0]["written"] == result.json()[0]["tiles"] > 10
+    assert files(city) == here
+
+
+def test_an_archive_holds_every_file_and_an_index_that_finds_them(city, tmp_path):
+    target = tmp_path / "city.3tz"
+    assert run_cim(city, "tiles", "export", "buildings", target).code == 0
+    with zipfile.ZipFile(target) as archive:
+        names = archive.namelist()
+        assert {name: archive.read(name) for name in names[:-1]} == files(city)
+        # 3TZ 1.3: the index is the last entry, stored; 24 bytes per file: MD5 of its path, offset of its local header.
+        assert names[-1] == "@3dtilesIndex1@"
+        index = archive.read(names[-1])
+    raw = target.read_bytes()
+    found = {index[at : at + 16]: struct.unpack("<Q", index[at + 16 : at + 24])[0] for at in range(0, len(index), 24)}
+    for name in names[:-1]:
+        offset = found[hashlib.md5(name.encode(), usedforsecurity=False).digest()]
+        assert raw[offset : offset + 4] == b"PK\x03\x04"
+        assert raw[offset + 30 : offset + 30 + len(name)] == name.encode()
+
+
+def test_the_city_tileset_leads_to_every_layer_and_loses_no_digit(city):
+    build_layers(city, ["buildings"])
+    root = Path(city.tiles_url)
+    report = validate_folder(root)
+    assert report.faults == []
+    assert report.tiles == len([name for name in files(city) if name.endswith(".glb")])
+    # py3dtiles' own exporter rounds the root transform to float32; what we write and it reads back stays float64.
+    written = json.loads((root / "buildings/tileset.json").read_text())["root"]["transform"]
+    read = TileSet.from_dict(json.loads((root / "buildings/tileset.json").read_text())).root_tile.transform
+    assert read.T.ravel().tolist() == written
+    assert written != np.array(written, dtype=np.float32).tolist()
+
+
+def test_only_what_changed_by_command(city):
+    assert run_cim(city, "tiles", "build", "--changed", "--json").json() == {"rebuilt": []}
+    change(city, "UPDATE building SET height_m = 31, change_set_id = %(by)s, version = version + 1 WHERE code = %(code)s", code=code(4_200))
+    assert run_cim(city, "tiles", "build", "--changed", "--json").json() == {"rebuilt": ["buildings"]}
+    assert run_cim(city, "tiles", "build", "--changed", "buildings").code == 2
