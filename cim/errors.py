@@ -28,6 +28,10 @@ Tree::
         UnsupportedCrsError
         UnauthenticatedError
         ForbiddenError
+        PreconditionError
+        MediaTypeError
+        InvalidBodyError
+        MethodError
         LimitExceededError
 
 A message says where, what was found and what was expected; `hint` is the next thing to do. `code` is stable and unique per class.
@@ -243,6 +247,30 @@ class ForbiddenError(RequestError):
     """The token does not allow this."""
 
     code = "request.forbidden"
+
+
+class PreconditionError(RequestError):
+    """The feature was changed since the client has read it."""
+
+    code = "request.precondition"
+
+
+class MediaTypeError(RequestError):
+    """The body is of a media type that is not read."""
+
+    code = "request.media_type"
+
+
+class InvalidBodyError(RequestError):
+    """The body is not what the collection takes."""
+
+    code = "request.invalid_body"
+
+
+class MethodError(RequestError):
+    """The collection does not take this method."""
+
+    code = "request.method"
 
 
 class LimitExceededError(RequestError):

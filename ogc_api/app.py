@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from cim.db.published import fetch_models
 from cim.errors import CimError
 from cim.settings import Settings
-from ogc_api import documents, errors, export, health, history, items, jobs, live_tiles, processes, styles, tiles, tiles3d
+from ogc_api import documents, edits, errors, export, health, history, jobs, live_tiles, processes, styles, tiles, tiles3d
 from ogc_api.gate import Gate
 from ogc_api.metrics import CONTENT_TYPE, Metrics
 from ogc_api.middleware import Edge
@@ -60,9 +60,9 @@ def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
         Route(f"{collection}/styles", styles.styles),
         Route(f"{collection}/styles/{{style}}", styles.style),
         # Hot paths; codes of BIM elements contain a slash.
-        Route(f"{collection}/items", items.items),
+        Route(f"{collection}/items", edits.all_items, methods=["GET", "POST", "OPTIONS"]),
         Route(f"{collection}/items/{{code:path}}/history", history.history),
-        Route(f"{collection}/items/{{code:path}}", items.item),
+        Route(f"{collection}/items/{{code:path}}", edits.one_item, methods=["GET", "PUT", "PATCH", "DELETE", "OPTIONS"]),
         Route(f"{collection}/export/{{file}}", export.export),
         Route(f"{collection}/queryables", documents.queryables),
         Route(f"{collection}/schema", documents.schema),

@@ -134,6 +134,8 @@ def listen(host: str, port: int) -> socket.socket:
         # With the protocol named, asyncio turns off Nagle's algorithm on accepted connections; without, every answer waits 40 ms.
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # uvloop does not: accepted connections inherit it from the listening one.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             listening.bind((host, port))
             listening.listen(2048)

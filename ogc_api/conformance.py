@@ -27,6 +27,10 @@ FEATURES = tuple(
         "3/1.0/conf/queryables-query-parameters",
         "3/1.0/conf/filter",
         "3/1.0/conf/features-filter",
+        "4/1.0/conf/create-replace-delete",
+        "4/1.0/conf/update",
+        "4/1.0/conf/features",
+        "4/1.0/conf/optimistic-locking-etags",
         # QGIS looks for this id, newer clients for the one of Common part 3.
         "5/1.0/conf/schemas",
         "5/1.0/conf/core-roles-features",

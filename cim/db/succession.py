@@ -21,6 +21,8 @@ from cim.errors import ConflictError, GeometryError, InvalidParameterError, NotF
 ORIGIN_SPLIT_MERGE, ORIGIN_COMPLETION = "06", "03"
 _GONE = ("demolished", "retired")
 _TOLERANCE = 0.01
+_SAME_DEG = 2e-9
+"""Outlines nearer than this are one [deg]: coordinates are served with nine decimals."""
 _GAP_M = 1.0
 _SOURCE = "edit"
 EDITABLE = tuple(name for name in VALUES if name not in ("geom", "attributes", "footprint_area_m2", "height_source", "safety_grade"))
@@ -226,8 +228,43 @@ def rebuild(
     return Succession([code], created, _relink(connection, [code], created, change_set), _count_units(connection, [code]))
 
 
-def edit(connection: Connection, code: str, values: Values, source: str, change_set: UUID) -> dict[str, tuple[Any, Any]]:
-    """Set attributes of a building, if the source has the authority for them.
+def create(connection: Connection, values: Values, outline: Any, change_set: UUID) -> str:  # noqa: ANN401 - shapely geometry
+    """Enter a building that no survey has brought yet, and return the code it was given.
+
+    Parameters
+    ----------
+    connection
+        Inside a transaction.
+    values
+        Its attributes.
+    outline
+        Footprint, EPSG:4490 lon/lat [deg].
+    change_set
+        Written with the row.
+
+    Raises
+    ------
+    GeometryError
+        The footprint is not valid, or lies in no village or community of the store.
+    """
+    blank: dict[str, Any] = {**dict.fromkeys(VALUES), "division_code": None, "attributes": {}, "status": "existing"}
+    given = {name: value for name, value in values.items() if value is not None}
+    if "height_m" in given:
+        blank["height_source"] = "surveyed"
+    area = np.array([_planar(connection, outline).area])
+    return _create(connection, [blank], [outline], area, [given], ORIGIN_COMPLETION, change_set)[0]
+
+
+def edit(
+    connection: Connection,
+    code: str,
+    values: Values,
+    source: str,
+    change_set: UUID,
+    *,
+    outline: Any = None,  # noqa: ANN401 - shapely geometry
+) -> dict[str, tuple[Any, Any]]:
+    """Set attributes and the outline of a building, if the source has the authority for them.
 
     Parameters
     ----------
@@ -241,6 +278,8 @@ def edit(connection: Connection, code: str, values: Values, source: str, change_
         Kind of source, see `cim.db.tables.stewardship.SOURCES`.
     change_set
         Written with the row.
+    outline
+        New footprint, EPSG:4490 lon/lat [deg]; None leaves it. Area and village follow it.
 
     Returns
     -------
@@ -255,6 +294,8 @@ def edit(connection: Connection, code: str, values: Values, source: str, change_
     found = fetch_building(connection, code)
     ranks = _ranks(connection)
     changed = {name: (found[name], value) for name, value in values.items() if found[name] != value}
+    if outline is not None and not shapely.equals_exact(shapely.normalize(_multi(outline)), shapely.normalize(found["shape"]), _SAME_DEG):
+        changed["geom"] = (found["geom"], shapely.to_wkb(shapely.set_srid(_multi(outline), 4490), include_srid=True))
     for name in changed:
         holder = found["attribute_sources"].get(name, "census")
         if ranks.get((name, holder), 99) < ranks.get((name, source), 99):
@@ -265,6 +306,10 @@ def edit(connection: Connection, code: str, values: Values, source: str, change_
     if not changed:
         return {}
     sources = {**found["attribute_sources"], **dict.fromkeys(changed, source)}
+    if "geom" in changed:
+        village = divisions.fetch_areas(connection, 5).codes_at(np.asarray([shapely.point_on_surface(outline)], dtype=object))[0]
+        changed["footprint_area_m2"] = (found["footprint_area_m2"], float(_planar(connection, outline).area))
+        changed["division_code"] = (found["division_code"], village or found["division_code"])
     if "height_m" in changed:
         changed["height_source"] = (found["height_source"], "surveyed")
     connection.execute(
@@ -275,6 +320,10 @@ def edit(connection: Connection, code: str, values: Values, source: str, change_
         {**{name: new for name, (_, new) in changed.items()}, "sources": Jsonb(sources), "change_set": change_set, "code": code},
     )
     return changed
+
+
+def _multi(shape: Any) -> Any:  # noqa: ANN401 - shapely geometry
+    return shape if shape.geom_type == "MultiPolygon" else shapely.multipolygons([shape])
 
 
 def _ranks(connection: Connection) -> dict[tuple[str, str], int]:
@@ -296,12 +345,14 @@ def _create(
         for name in given:
             if name not in EDITABLE:
                 raise InvalidParameterError(name, given[name], f"one of {', '.join(EDITABLE)}")
-    shapes = [shape if shape.geom_type == "MultiPolygon" else shapely.multipolygons([shape]) for shape in outlines]
+    shapes = [_multi(shape) for shape in outlines]
     for shape in shapes:
         if not shapely.is_valid(shape) or shape.area <= 0:
             raise GeometryError("outline", f"{shapely.is_valid_reason(shape)}, expected a valid polygon with an area")
     villages = divisions.fetch_areas(connection, 5).codes_at(np.asarray(shapely.point_on_surface(np.array(shapes, dtype=object))))
     areas12 = [village or model["division_code"] for village, model in zip(villages, models, strict=True)]
+    if None in areas12:
+        raise GeometryError("outline", "lies in no village or community of the store", hint="check its CRS; cim ingest divisions")
     order = sorted(range(len(shapes)), key=lambda i: areas12[i])
     issued = issue_building_codes(connection, [areas12[i] for i in order], utc_now().year, origin=origin)
     codes = [code for _, code in sorted(zip(order, issued, strict=True))]
