@@ -71,6 +71,24 @@ def building_exists(connection: Connection, code: str) -> bool:
     return connection.execute("SELECT 1 FROM building WHERE code = %s", [code]).fetchone() is not None
 
 
+def fetch_footprint(connection: Connection, code: str) -> tuple[bytes, float | None] | None:
+    """Return WKB of a building's footprint (EPSG:4490) and its ground elevation [m]; None where there is none."""
+    row = connection.execute(
+        "SELECT ST_AsBinary(geom), ground_elevation_m FROM building WHERE code = %s AND geom IS NOT NULL", [code]
+    ).fetchone()
+    return None if row is None else (bytes(row[0]), row[1])
+
+
+def overlap_with(connection: Connection, code: str, outline_hex: str) -> float:
+    """Return intersection over union of an outline and the footprint of one building, 0 where they do not meet."""
+    row = connection.execute(
+        """SELECT ST_Area(ST_Intersection(geom, o)) / nullif(ST_Area(ST_Union(geom, o)), 0)
+           FROM building, (SELECT %s::geometry AS o) q WHERE code = %s AND geom && o""",
+        [outline_hex, code],
+    ).fetchone()
+    return float(row[0] or 0.0) if row else 0.0
+
+
 def best_overlaps(connection: Connection, outline_hex: str) -> list[tuple[str, float]]:
     """Return the two buildings whose footprints fit an outline best: code and intersection over union, best first."""
     rows = connection.execute(

@@ -15,6 +15,8 @@ import ifcopenshell.util.element
 import ifcopenshell.util.unit
 import numpy as np
 
+from ingest.ifc.georef_facts import read_facts
+
 KERNEL: Literal["hybrid-cgal-simple-opencascade"] = "hybrid-cgal-simple-opencascade"
 FRAME = struct.Struct("<iIIII")
 _SKIPPED = ("IfcFeatureElementSubtraction", "IfcVirtualElement", "IfcFeatureElementAddition")
@@ -62,51 +64,6 @@ def _property_sets(model: Any) -> dict[int, dict[str, Any]]:  # noqa: ANN401 - I
     return found
 
 
-def _map_conversion(model: Any) -> dict[str, Any] | None:  # noqa: ANN401 - IFC file
-    if model.schema == "IFC2X3":
-        return None
-    for conversion in model.by_type("IfcMapConversion"):
-        target = conversion.TargetCRS
-        unit = getattr(target, "MapUnit", None)
-        return {
-            "source": "IfcMapConversion",
-            "eastings": conversion.Eastings,
-            "northings": conversion.Northings,
-            "height": conversion.OrthogonalHeight,
-            "abscissa": conversion.XAxisAbscissa,
-            "ordinate": conversion.XAxisOrdinate,
-            "scale": conversion.Scale,
-            "crs": target.Name,
-            "map_unit_m": ifcopenshell.util.unit.calculate_unit_scale(model) if unit is None else _unit_metres(unit),
-            "map_unit_given": unit is not None,
-        }
-    return None
-
-
-def _unit_metres(unit: Any) -> float:  # noqa: ANN401 - IFC unit
-    return float(ifcopenshell.util.unit.convert_unit(1.0, unit, ifcopenshell.file().createIfcSIUnit(None, "LENGTHUNIT", None, "METRE")))
-
-
-def _eset_conversion(psets: dict[int, dict[str, Any]]) -> dict[str, Any] | None:
-    for sets in psets.values():
-        by_name = {name.lower(): values for name, values in sets.items()}
-        conversion, target = by_name.get("epset_mapconversion"), by_name.get("epset_projectedcrs")
-        if conversion and target:
-            return {
-                "source": "ePSet_MapConversion",
-                "eastings": conversion.get("Eastings"),
-                "northings": conversion.get("Northings"),
-                "height": conversion.get("OrthogonalHeight"),
-                "abscissa": conversion.get("XAxisAbscissa"),
-                "ordinate": conversion.get("XAxisOrdinate"),
-                "scale": conversion.get("Scale"),
-                "crs": target.get("Name"),
-                "map_unit_m": None,
-                "map_unit_given": False,
-            }
-    return None
-
-
 def semantics(path: str) -> dict[str, Any]:
     """Return everything but geometry as JSON-serialisable values; lengths of the model in project units."""
     model: Any = ifcopenshell.open(path)
@@ -136,16 +93,15 @@ def semantics(path: str) -> dict[str, Any]:
             "properties": psets.get(space.id(), {}),
         })  # fmt: skip
     storeys = [{"global_id": s.GlobalId, "name": s.Name, "elevation": s.Elevation} for s in model.by_type("IfcBuildingStorey")]
-    sites = model.by_type("IfcSite")
+    unit_m = ifcopenshell.util.unit.calculate_unit_scale(model) if has_length else None
     applications = model.by_type("IfcApplication")
     return {
         "schema": model.schema_identifier,
         "n_instances": sum(1 for _ in model),
         "n_products": len(model.by_type("IfcProduct")),
-        "unit_m": ifcopenshell.util.unit.calculate_unit_scale(model) if has_length else None,
+        "unit_m": unit_m,
         "tool": applications[0].ApplicationFullName if applications else None,
-        "conversion": _map_conversion(model) or _eset_conversion(psets),
-        "site": {"latitude": sites[0].RefLatitude, "longitude": sites[0].RefLongitude} if sites else None,
+        "georef": read_facts(model, psets, unit_m or 1.0),
         "building_texts": [
             str(text)
             for building in model.by_type("IfcBuilding")

@@ -14,8 +14,9 @@ app = typer.Typer(no_args_is_help=True, help="Check, upload, list and remove BIM
 
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 DryRun = typer.Option(False, "--dry-run", help="Do everything but writing.")
-Crs = typer.Option(None, "--crs", help="Projected CRS of --origin, e.g. EPSG:4547; wins over the file.")
+Crs = typer.Option(None, "--crs", help="Projected CRS, e.g. EPSG:4547, of --origin or in place of the CRS the file names.")
 Origin = typer.Option(None, "--origin", help="Easting,northing,height [m] of the model's origin.")
+FitTo = typer.Option(None, "--fit-to", help="Lay the model onto the footprint of this building; says how well it fits.")
 Rotation = typer.Option(None, "--rotation", help="Angle from east to the model's x axis, counter-clockwise [deg].")
 
 
@@ -50,6 +51,7 @@ def upload(
     crs: str | None = Crs,
     origin: str | None = Origin,
     rotation: float | None = Rotation,
+    fit_to: str | None = FitTo,
     as_json: bool = AsJson,
     dry_run: bool = DryRun,
 ) -> None:
@@ -57,7 +59,7 @@ def upload(
 
     Example: cim bim upload tower.ifc
     """
-    options = UploadOptions(name, stage, note, building_code, crs, _origin(origin), rotation)
+    options = UploadOptions(name, stage, note, building_code, crs, _origin(origin), rotation, fit_to)
     with progress() as shown:
         task = shown.add_task("meshing 网格化", total=None)
         report = upload_model(

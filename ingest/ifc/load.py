@@ -4,24 +4,29 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import shapely
+from numpy.typing import NDArray
+from psycopg.types.json import Jsonb
 
 from cim.clock import utc_now
 from cim.codes import registry
 from cim.crs import transform_xy
-from cim.db import bim, changes, datasets, divisions, engine, migrate
+from cim.db import bim, changes, datasets, divisions, engine, migrate, profiles
 from cim.db.codes import reserve_sequences
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
 from cim.errors import CodeError, ConflictError, GeometryError, SourceSyntaxError
 from cim.settings import Settings
+from ingest.ifc.fit import MIN_FIT, fit_outline, fitted_placement, model_outline
+from ingest.ifc.georef import HINT, Box, PlaceOptions, place_model
 from ingest.ifc.mapping import ModelRows, build_rows, to_hex
-from ingest.ifc.placement import Placement, place_model
+from ingest.ifc.placement import Placement
 from ingest.ifc.sandbox import Mesh, read_meshes, read_semantics
 from ingest.ifc.source import IfcText, open_intake
 
@@ -41,6 +46,8 @@ class UploadOptions:
         The building it belongs to.
     crs, origin, rotation_deg
         Where it stands; they win over the file.
+    fit_to
+        Building whose footprint the model is laid onto; wins over the file.
     """
 
     name: str | None = None
@@ -50,6 +57,12 @@ class UploadOptions:
     crs: str | None = None
     origin: tuple[float, float, float] | None = None
     rotation_deg: float | None = None
+    fit_to: str | None = None
+
+    @property
+    def place(self) -> PlaceOptions:
+        """The options that say where the model stands."""
+        return PlaceOptions(self.crs, self.origin, self.rotation_deg)
 
 
 @dataclass(frozen=True)
@@ -75,12 +88,25 @@ class ModelReport:
             "classes": dict(classes.most_common()),
             "georeference": None if self.placement is None else self.placement.note,
             "georeference_method": None if self.placement is None else self.placement.method,
+            "georeference_confidence": None if self.placement is None else self.placement.confidence,
+            "georeference_evidence": [] if self.placement is None else list(self.placement.evidence),
             "warnings": self.warnings,
         }
 
 
-def inspect(path: Path, scratch: Path, options: UploadOptions, *, need_place: bool) -> ModelReport:
+def inspect(path: Path, scratch: Path, options: UploadOptions, *, need_place: bool, near: Box | None = None) -> ModelReport:
     """Read and check a model without touching the store.
+
+    Parameters
+    ----------
+    path, scratch
+        The file, and a folder for temporary files.
+    options
+        Of the operator.
+    need_place
+        Whether a model without a place is refused; else that is a warning.
+    near
+        Extent of the city [deg].
 
     Raises
     ------
@@ -113,7 +139,7 @@ def inspect(path: Path, scratch: Path, options: UploadOptions, *, need_place: bo
         warnings.append(f"{unplaced} of {len(document['elements'])} elements are on no storey")
     placement = None
     try:
-        placement = place_model(str(path), document, crs=options.crs, origin=options.origin, rotation_deg=options.rotation_deg)
+        placement = place_model(str(path), document, options.place, near=near)
     except GeometryError as error:
         if need_place:
             raise
@@ -174,29 +200,76 @@ def upload_model(
                     f"--building-code {options.building_code}: the register has no such building", hint="cim codes check CODE"
                 )
             extent = divisions.fetch_extent(connection)
+            target = None if options.fit_to is None else _fit_target(connection, options)
         if known is not None:
             return {"code": known, "unchanged": True, "file": path.name}
-        report = inspect(path, scratch, options, need_place=True)
+        near = None if extent is None else (extent[0] - _NEAR_DEG, extent[1] - _NEAR_DEG, extent[2] + _NEAR_DEG, extent[3] + _NEAR_DEG)
+        report = inspect(path, scratch, options, need_place=target is None, near=near)
         placement = report.placement
-        if placement is None:
-            raise GeometryError(path, "the model has no place", hint="pass --crs and --origin")
-        _require_near(path, placement, extent)
+        if placement is not None and target is None:
+            _require_near(path, placement, np.array(report.document["georef"]["centre"] or [0.0, 0.0, 0.0]), near)
         parts = [*report.document["elements"], *report.document["spaces"]]
         ids = [part["id"] for part in parts]
         meshes, faults = read_meshes(text.path, ids, text.size_bytes, scratch, lambda done: progress(done, len(ids)))
+        if target is not None:
+            placement = _fit(path, report, meshes, target)
+        if placement is None:
+            raise GeometryError(path, "the model has no place", hint=HINT)
+        solid = [meshes[element["id"]].vertices for element in report.document["elements"] if element["id"] in meshes]
+        if solid:
+            # Only the shapes say where the model really is: placements may be zero and the coordinates far, or the reverse.
+            _require_near(path, placement, np.median(np.array([vertices.mean(axis=0) for vertices in solid]), axis=0), near)
+        report = replace(report, placement=placement)
         return _load(settings, path, report, placement, meshes, faults, options, dry_run=dry_run)
 
 
-def _require_near(path: Path, placement: Placement, extent: tuple[float, float, float, float] | None) -> None:
-    lon, lat = transform_xy(placement.crs, "EPSG:4490", placement.matrix[0:1, 3], placement.matrix[1:2, 3])
-    if extent is None:
-        return
-    if not (extent[0] - _NEAR_DEG <= lon[0] <= extent[2] + _NEAR_DEG and extent[1] - _NEAR_DEG <= lat[0] <= extent[3] + _NEAR_DEG):
+@dataclass(frozen=True)
+class _FitTarget:
+    code: str
+    crs: str
+    footprint: Any
+    ground_m: float | None
+
+
+def _fit_target(connection: Connection, options: UploadOptions) -> _FitTarget:
+    code = str(options.fit_to)
+    if options.place != PlaceOptions():
+        raise ConflictError("--fit-to finds the place itself, found --crs, --origin or --rotation too", hint="leave them out")
+    found = bim.fetch_footprint(connection, code)
+    if found is None:
+        raise ConflictError(f"--fit-to {code}: the register has no such building with a footprint", hint="cim codes check CODE")
+    crs = profiles.fetch_profile(connection).projected_crs
+    ring = shapely.transform(shapely.from_wkb(found[0]), lambda xy: np.column_stack(transform_xy("EPSG:4490", crs, xy[:, 0], xy[:, 1])))
+    return _FitTarget(code, crs, ring, found[1])
+
+
+def _fit(path: Path, report: ModelReport, meshes: dict[int, Mesh], target: _FitTarget) -> Placement:
+    outline = model_outline(report.document["elements"], meshes)
+    if outline is None or outline.is_empty:
+        raise GeometryError(path, "no element has a shape with an outline, so that nothing can be fitted", hint="pass --crs and --origin")
+    fit = fit_outline(outline, target.footprint)
+    if fit.iou < MIN_FIT:
         raise GeometryError(
             path,
-            f"the model would stand at {lon[0]:.4f} E {lat[0]:.4f} N, outside the city "
-            f"({extent[0]:.2f} to {extent[2]:.2f} E, {extent[1]:.2f} to {extent[3]:.2f} N); {placement.note}",
-            hint="correct the georeference, or pass --crs and --origin",
+            f"fits the footprint of {target.code} with IoU {fit.iou:.2f}, expected at least {MIN_FIT} (outline of the model "
+            f"{outline.area:.0f} m2, footprint {target.footprint.area:.0f} m2)",
+            hint="check the code, or pass --crs, --origin and --rotation",
+        )
+    heights = [meshes[element["id"]].vertices[:, 2] for element in report.document["elements"] if element["id"] in meshes]
+    base, top = min(float(z.min()) for z in heights), max(float(z.max()) for z in heights)
+    return fitted_placement(fit, target.crs, target.code, target.ground_m, base, top)
+
+
+def _require_near(path: Path, placement: Placement, centre: NDArray[np.float64], near: Box | None) -> None:
+    if near is None:
+        return
+    lon, lat = placement.lon_lat(centre)
+    if not (near[0] <= lon <= near[2] and near[1] <= lat <= near[3]):
+        raise GeometryError(
+            path,
+            f"the model would stand at {lon:.4f} E {lat:.4f} N, outside the city "
+            f"({near[0]:.2f} to {near[2]:.2f} E, {near[1]:.2f} to {near[3]:.2f} N); {placement.note}",
+            hint=f"correct the georeference, or {HINT}",
         )
 
 
@@ -226,6 +299,8 @@ def _load(
         code = f"BIM-{year}-{reserve_sequences(connection, 'CIM-BIM-v1', ['bim'], year)[0]:06d}"
         rows = build_rows(code, document, meshes, faults, placement)
         link = _link(connection, document, rows, options)
+        placement = _against_register(connection, path, placement, rows, link)
+        report = replace(report, placement=placement)
         _write(connection, dataset_id, change_set, code, name, report, placement, rows, link, options)
         summary = {
             **report.as_dict(),
@@ -248,6 +323,28 @@ def _load(
     }
 
 
+def _against_register(
+    connection: Connection, path: Path, placement: Placement, rows: ModelRows, link: tuple[str | None, str | None, float | None]
+) -> Placement:
+    """Compare the placed outline with the footprints of the register: evidence for the verdict, a gate for a weak place."""
+    outline = to_hex(rows.outline)
+    if outline is None:
+        return placement
+    best = bim.best_overlaps(connection, outline)
+    if link[0] is not None:
+        overlap = bim.overlap_with(connection, link[0], outline)
+        words = f"IoU {overlap:.2f} with {link[0]}" + (
+            "" if overlap >= MIN_OVERLAP else f": the outline does not lie on it (expected {MIN_OVERLAP})"
+        )
+        return placement.with_evidence(words)
+    if placement.confidence == "low" and (not best or best[0][1] < MIN_OVERLAP):
+        raise GeometryError(
+            path, f"the model lies on no coded building (best overlap {best[0][1] if best else 0:.2f}, expected {MIN_OVERLAP}), and "
+            f"its place is weak: {placement.note}", hint=HINT,
+        )  # fmt: skip
+    return placement.with_evidence("lies on no coded building" if not best else f"IoU {best[0][1]:.2f} with {best[0][0]}, not bound")
+
+
 def _keep_file(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
@@ -261,6 +358,8 @@ def _link(
     """Find the building: said by the operator, written in the model, or the one clear overlap; never made up."""
     if options.building_code is not None:
         return options.building_code, "option", None
+    if options.fit_to is not None:
+        return options.fit_to, "fit", None
     for text in document["building_texts"]:
         candidate = text.strip()
         try:
@@ -300,6 +399,7 @@ def _write(
             "n_elements": len(rows.elements), "georef_method": placement.method, "georef_note": placement.note,
             "projected_crs": placement.crs, "placement": placement.matrix.ravel().tolist(), "base_elevation_m": base,
             "height_m": None if rows.top_m is None or rows.base_m is None else rows.top_m - rows.base_m, "note": options.note,
+            "attributes": Jsonb({"georeference": {"confidence": placement.confidence, "evidence": list(placement.evidence)}}),
             "geom": to_hex(rows.outline), "change_set_id": change_set, "source_dataset": name,
         },
     )  # fmt: skip

@@ -99,6 +99,37 @@ def test_the_operator_overrides_the_place(city, sample_data):
     assert rows(city, "SELECT placement FROM bim_model")[0][0][:8] == pytest.approx([0, -1, 0, 537000, 1, 0, 0, 3376000], abs=1e-12)
 
 
+def test_a_model_without_a_place_is_laid_onto_the_footprint_of_a_coded_building(demo_city, real_data):
+    city, _ = demo_city
+    # The house without a conversion; in the sample city the same house stands on this building by its conversion.
+    code = rows(city, "SELECT building_code FROM bim_model WHERE georef_note LIKE '%rotated 1.77%'")[0][0]
+    report = run_cim(city, "bim", "upload", real_data / "ifc/AC20-FZK-Haus.ifc", "--fit-to", code, "--dry-run", "--json").json()
+    assert (report["georeference_method"], report["link_method"], report["building_code"]) == ("fit", "fit", code)
+    overlap = float(re.search(r"IoU ([\d.]+), residual", report["georeference"]).group(1))
+    assert overlap > 0.5
+    assert any("residual" in line for line in report["georeference_evidence"])
+    assert rows(city, "SELECT count(*) FROM bim_model") == [(3,)]
+
+
+def test_a_model_is_not_fitted_to_a_building_that_is_not_there_or_has_another_size(demo_city, tmp_path):
+    city, _ = demo_city
+    code = rows(city, "SELECT code FROM building ORDER BY footprint_area_m2 DESC LIMIT 1")[0][0]
+    refused = run_cim(city, "bim", "upload", minimal(tmp_path), "--fit-to", code)
+    assert (refused.code, "expected at least 0.3" in refused.err) == (1, True)
+    assert "no such building" in run_cim(city, "bim", "upload", minimal(tmp_path), "--fit-to", "X").err
+    both = run_cim(city, "bim", "upload", minimal(tmp_path), "--fit-to", code, "--crs", "EPSG:4547")
+    assert "leave them out" in both.err
+
+
+def test_a_weak_place_on_no_coded_building_is_refused_with_the_command_that_places_it(city, tmp_path):
+    path = minimal(tmp_path, "#30=IFCSITE('0000000000000000000009',$,$,$,$,$,$,$,.ELEMENT.,(30,30,0),(114,23,0),0.,$,$);")
+    path.write_text(re.sub(r"#8=IFCMAPCONVERSION.*\n", "", path.read_text()))
+    result = run_cim(city, "bim", "upload", path)
+    assert result.code == 1
+    assert "lies on no coded building" in result.err
+    assert "--fit-to" in result.err
+
+
 def test_an_unknown_building_code_is_refused_before_the_model_is_read(city, sample_data):
     result = run_cim(city, "bim", "upload", sample_data / "ifc/drainage.ifc", "--building-code", "330109001001202100000100015")
     assert result.code == 1
