@@ -201,43 +201,55 @@ def make_far(
     leaves, known
         Leaves of the tree, and tiles there are, by key.
     """
-    rows, written = dict(leaves), []
+    hashes = {key: row.input_hash for key, row in leaves.items()}
+    rows, due = dict(leaves), []
     for cell in root.inner():
-        children = [(child.key, rows[child.key]) for child in cell.children]
-        digest = hashlib.sha256(f"{STYLE} {compress} {cell.key}".encode())
-        for key, row in children:
-            digest.update(f" {key} {row.input_hash}".encode())
+        hashes[cell.key] = _far_hash(cell, hashes, compress=compress)
         old = known.get(cell.key)
-        if old is not None and old.is_far and old.input_hash == digest.hexdigest():
+        if old is not None and old.is_far and old.input_hash == hashes[cell.key]:
             rows[cell.key] = old
-            continue
-        missing = [key for key, row in children if row.blocks is None]
-        if missing:
-            stored = tilesets.fetch_blocks(connection, LAYER, missing)
-            for key in missing:
-                rows[key] = replace(rows[key], blocks=stored[key])
-        rows[cell.key] = _far_row(store, cell, rows, digest.hexdigest(), compress=compress, dry_run=dry_run)
-        written.append(cell.key)
-    return Far({key: row for key, row in rows.items() if key not in leaves}, written)
+        else:
+            due.append(cell)
+    made = {cell.key for cell in due}
+    children = {child.key for cell in due for child in cell.children} - made
+    missing = sorted(key for key in children if rows[key].blocks is None)
+    blocks = {key: rows[key].blocks or b"" for key in children} | (tilesets.fetch_blocks(connection, LAYER, missing) if missing else {})
+    # The disk's answer takes longer than the next tile.
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        waiting = []
+        for cell in due:
+            row, glb = _far_row(cell, rows, blocks, hashes[cell.key], compress=compress)
+            rows[cell.key], blocks[cell.key] = row, row.blocks or b""
+            if glb and not dry_run:
+                waiting.append(pool.submit(store.write, f"{LAYER}/{row.uri}", glb))
+        for one in waiting:
+            one.result()
+    return Far({key: row for key, row in rows.items() if key not in leaves}, sorted(made))
+
+
+def _far_hash(cell: pyramid.Cell, hashes: dict[str, str], *, compress: bool) -> str:
+    digest = hashlib.sha256(f"{STYLE} {compress} {cell.key}".encode())
+    for child in cell.children:
+        digest.update(f" {child.key} {hashes[child.key]}".encode())
+    return digest.hexdigest()
 
 
 def _far_row(
-    store: TileStore, cell: pyramid.Cell, rows: dict[str, TileRow], input_hash: str, *, compress: bool, dry_run: bool
-) -> TileRow:  # fmt: skip
+    cell: pyramid.Cell, rows: dict[str, TileRow], blocks: dict[str, bytes], input_hash: str, *, compress: bool
+) -> tuple[TileRow, bytes]:  # fmt: skip
     children = [rows[child.key] for child in cell.children]
-    summaries = [(row.key, np.frombuffer(row.blocks or b"", far.BLOCK)) for row in children]
+    summaries = [(row.key, np.frombuffer(blocks[row.key], far.BLOCK)) for row in children]
     tile = far.far_tile(cell.key, far.joined(cell.key, summaries, fine=far.FINE + 1), COLOUR, compress=compress)
     boxes = [(row.key, row.box) for row in children if row.box is not None]
     box = pyramid.union(cell.key, None if tile is None else tile.box, boxes)
     glb, uri = (b"", "") if tile is None else (tile.glb, uri_of(cell.key, input_hash))
-    if glb and not dry_run:
-        store.write(f"{LAYER}/{uri}", glb)
     error = max([0.0 if tile is None else tile.error_m, *(row.error_m for row in children)])
     west, south, east, north = zip(*(row.bbox for row in children), strict=True)
-    return TileRow(
+    row = TileRow(
         cell.key, uri, input_hash, hashlib.sha256(glb).hexdigest(), 0, len(glb), (min(west), min(south), max(east), max(north)),
         0 if tile is None else tile.n_vertices, box, error, far.joined(cell.key, summaries, fine=far.FINE).tobytes(), is_far=True,
     )  # fmt: skip
+    return row, glb
 
 
 def write_documents(store: TileStore, root: pyramid.Cell, rows: dict[str, TileRow], *, dry_run: bool) -> bytes:

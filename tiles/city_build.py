@@ -123,7 +123,7 @@ def update(settings: Settings, connection: Connection, row: TilesetRow | None, b
     heights = Heights(row.parameters["geoid_m"], row.parameters["ground_m"])
     if city.heights_of(connection, None).geoid_m != heights.geoid_m:
         return None
-    tiles = tilesets.fetch_input_hashes(connection, LAYER)
+    tiles = _tiles_at(settings, connection)
     before = Before(row, tiles, tiles)
     cells = sorted(city.touched_cells(boxes))
     kept = {key: one for key, one in tiles.items() if not one.is_far and key[: grid.BASE_LEVEL] not in set(cells)}
@@ -133,6 +133,31 @@ def update(settings: Settings, connection: Connection, row: TilesetRow | None, b
     else:
         results = [city.make_cell(settings, city.shared_reader(settings), job) for job in jobs]
     return _switch(settings, connection, before, kept, results, heights, event, dry_run=False)
+
+
+@dataclass
+class _Remembered:
+    """Tile rows as they were at a state of the layer: reading them takes longer than a small rebuild."""
+
+    store: str = ""
+    stamp: str = ""
+    tiles: dict[str, TileRow] = field(default_factory=dict)
+
+
+_LAST = _Remembered()
+
+
+def _tiles_at(settings: Settings, connection: Connection) -> dict[str, TileRow]:
+    stamp = tilesets.fetch_stamp(connection, LAYER)
+    if (_LAST.store, _LAST.stamp) != (settings.tiles_url, stamp):
+        _LAST.store, _LAST.stamp, _LAST.tiles = settings.tiles_url, stamp, tilesets.fetch_input_hashes(connection, LAYER)
+    return dict(_LAST.tiles)
+
+
+def _remember(settings: Settings, connection: Connection, rows: dict[str, TileRow]) -> None:
+    """Keep the rows; if the transaction fails, its stamp is never seen again."""
+    kept = {key: replace(row, blocks=None) if row.blocks is not None else row for key, row in rows.items()}
+    _LAST.store, _LAST.stamp, _LAST.tiles = settings.tiles_url, tilesets.fetch_stamp(connection, LAYER), kept
 
 
 def _under(tiles: dict[str, TileRow], key: str) -> dict[str, TileRow]:
@@ -169,6 +194,7 @@ def _switch(
         tilesets.touch_tileset(connection, LAYER, event)
         return counted
     tilesets.update_tileset(connection, row, gone, made)
+    _remember(settings, connection, rows)
     store.write(name, body)
     top = before.tiles.get(root.key)
     counted.moved = top is None or (top.box, top.error_m) != (rows[root.key].box, rows[root.key].error_m)

@@ -172,8 +172,8 @@ def far_tile(key: str, blocks: Blocks, colour: tuple[float, float, float, float]
     Notes
     -----
     A block stands on the box of its buildings, shrunk about its middle to their ground area; its top is their area-weighted mean top, so
-    area and volume are kept. The error is the diagonal of a grid cell, or the 95th percentile of the blocks' diagonals where that is
-    larger.
+    area and volume are kept. The error is half the diagonal of a grid cell, or half the 95th percentile of the blocks' diagonals where that
+    is larger: no building is further than that from the middle of its block.
     """
     if not len(blocks):
         return None
@@ -207,7 +207,7 @@ def far_tile(key: str, blocks: Blocks, colour: tuple[float, float, float, float]
         PropertyTable("block", columns, len(blocks)), compress=compress,
     )  # fmt: skip
     cell = size / (1 << FINE + 1) * metres[0]
-    error = max(float(np.hypot(*cell)), float(np.percentile(np.hypot(*span.T), 95)))
+    error = max(float(np.hypot(*cell)), float(np.percentile(np.hypot(*span.T), 95))) / 2
     # Over a whole country rounding to 16 bits moves a corner by metres.
     step = extent / STEPS
     return FarTile(glb, placed.boxes[0] + np.repeat((-step, step), 3), error, len(positions))

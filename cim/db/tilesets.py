@@ -141,6 +141,12 @@ def fetch_input_hashes(connection: Connection, layer: str) -> dict[str, TileRow]
     }  # fmt: skip
 
 
+def fetch_stamp(connection: Connection, layer: str) -> str:
+    """Return a text that is another one after every change of a layer's rows, empty for no such layer."""
+    row = connection.execute("SELECT xmin::text || ' ' || ctid::text || ' ' || built_at FROM tileset WHERE layer = %s", [layer]).fetchone()
+    return str(row[0]) if row else ""
+
+
 def fetch_blocks(connection: Connection, layer: str, keys: Sequence[str]) -> dict[str, bytes]:
     """Return the summaries of tiles by key."""
     rows = connection.execute("SELECT key, blocks FROM tile WHERE layer = %s AND key = ANY(%s)", [layer, list(keys)])

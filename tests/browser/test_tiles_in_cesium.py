@@ -23,7 +23,8 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ]  # fmt: skip
 PAGE = """<!doctype html><html><head><link rel="icon" href="data:,"><script>window.CESIUM_BASE_URL = "/proof/cesium";</script>
-<script src="/proof/cesium/Cesium.js"></script><style>html, body, #map { margin: 0; width: 100%; height: 100%; }</style></head>
+<script src="/proof/cesium/Cesium.js"></script><style>html, body, #map, .cesium-widget, canvas { margin: 0; width: 100%; height: 100%; display: block; }
+.cesium-widget-credits { display: none; }</style></head>
 <body><div id="map"></div><script>
 Cesium.Ion.defaultAccessToken = undefined;
 const viewer = new Cesium.CesiumWidget("map", { baseLayer: false, skyBox: false, skyAtmosphere: false,
