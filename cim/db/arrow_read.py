@@ -35,6 +35,9 @@ class ArrowReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close all connections that are not in use."""
         with contextlib.suppress(queue.Empty):
