@@ -192,8 +192,9 @@ export async function readOfBuilding(collection: string, code: string, limit: nu
 }
 
 /** How many features of a collection a CQL2 filter selects; undefined where the server does not count exactly. */
-export async function readCount(collection: string, filter: string): Promise<number | undefined> {
+export async function readCount(collection: string, filter: string, instant?: string): Promise<number | undefined> {
   const url = new URLSearchParams({ filter, "filter-lang": "cql2-text", limit: "1", skipGeometry: "true" });
+  if (instant) url.set("datetime", instant);
   const answer = await getJson<{ numberMatched?: number }>(`collections/${encodeURIComponent(collection)}/items?${url.toString()}`);
   return typeof answer.numberMatched === "number" ? answer.numberMatched : undefined;
 }

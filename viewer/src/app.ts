@@ -10,6 +10,7 @@ import { Panel } from "./panel";
 import * as scene from "./scene";
 import { collectionsFor, findByCode } from "./search";
 import { SearchBox } from "./searchBox";
+import { endOfDay } from "./moment";
 import type { Shell } from "./shell";
 import { exposeForTests } from "./testHandle";
 import { groundHeight } from "./ground";
@@ -25,6 +26,7 @@ export class App {
   readonly panel: Panel;
   private selected: { code: string; layer: string | undefined } | undefined;
   private underground = false;
+  private day: string | undefined;
   private ground: number;
   private readonly cityBox: BBox | undefined;
   private readonly colouring: Colouring;
@@ -54,6 +56,7 @@ export class App {
     else this.home(false);
     this.setUnderground(state.underground);
     this.colouring.restore(state.theme ?? "use", state.hidden ?? []);
+    await this.showDay(state.day);
     const isWanted = (layer: Layer): boolean => state.layers?.includes(layer.info.id) ?? layer.info.kind === "buildings";
     const shown = this.layers.all.map((layer) => this.show(layer, isWanted(layer)));
     if (!state.selected) this.clearSelection();
@@ -70,6 +73,16 @@ export class App {
     this.shell.underground.checked = on;
     scene.setUnderground(this.widget, on);
     this.saveHash();
+  }
+
+  /** Shows the register as it stood at the end of a day (YYYY-MM-DD); today or no day: as it stands. */
+  async showDay(day: string | undefined): Promise<void> {
+    const instant = endOfDay(day);
+    this.day = instant === undefined ? undefined : day;
+    this.shell.day.value = this.day ?? "";
+    this.colouring.setMoment(instant);
+    this.saveHash();
+    await this.layers.setMoment(instant);
   }
 
   async show(layer: Layer, on: boolean): Promise<void> {
@@ -131,6 +144,7 @@ export class App {
       underground: this.underground,
       ...this.colouring.state,
     };
+    if (this.day) state.day = this.day;
     if (this.selected) {
       const { code, layer } = this.selected;
       state.selected = layer ? { code, layer } : { code };
@@ -150,6 +164,7 @@ export class App {
     });
     shell.bar.insertBefore(search.element, shell.bar.lastChild);
     shell.underground.addEventListener("change", () => this.setUnderground(shell.underground.checked));
+    shell.day.addEventListener("change", () => void this.showDay(shell.day.value));
     bindKeys(widget, () => this.home());
     new ScreenSpaceEventHandler(widget.canvas).setInputAction(
       ({ position }: ScreenSpaceEventHandler.PositionedEvent) => this.selectPicked(this.layers.pickAt(position.x, position.y)),

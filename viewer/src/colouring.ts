@@ -14,6 +14,7 @@ export class Colouring {
   private classes: ThemeClass[] = [];
   private counts = new Map<string, number>();
   private turn = 0;
+  private instant: string | undefined;
 
   /** `buildings` is undefined where the server has no such layer; then there is no legend. */
   constructor(
@@ -37,6 +38,13 @@ export class Colouring {
     void this.refresh();
   }
 
+  /** Counts at an instant; undefined: now. */
+  setMoment(instant: string | undefined): void {
+    if (instant === this.instant) return;
+    this.instant = instant;
+    void this.refresh();
+  }
+
   /** Reads titles and counts again: another attribute or language. */
   async refresh(): Promise<void> {
     const { buildings } = this;
@@ -53,7 +61,7 @@ export class Colouring {
     await Promise.all(
       this.classes.map(async ({ id, filter }) => {
         // An uncounted class keeps its row; the colours matter more.
-        const count = await readCount(buildings.collection, filter).catch(() => undefined);
+        const count = await readCount(buildings.collection, filter, this.instant).catch(() => undefined);
         if (mine === this.turn && count !== undefined) this.counts.set(id, count);
       }),
     );

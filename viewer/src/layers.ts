@@ -14,6 +14,7 @@ import {
 import { serviceRoot, serviceUrl, type LayerInfo } from "./api";
 import { t } from "./i18n";
 import { baseColour, SELECTED } from "./style";
+import { tilesAt } from "./moment";
 import { classColour, classOf, type ThemeId } from "./theme";
 import { whenShown } from "./tilesReady";
 
@@ -55,6 +56,7 @@ export class Layers {
   readonly all: Layer[];
   private selected: { layer: string | undefined; code: string } | undefined;
   private hidden = new Set<string>();
+  private instant: string | undefined;
   private theme: ThemeId = "use";
   private hiddenClasses: ReadonlySet<string> = new Set();
   private readonly colours = new Map<string, Color>();
@@ -86,6 +88,23 @@ export class Layers {
     this.widget.scene.requestRender();
   }
 
+  /** Shows the buildings as they stood at an instant; undefined: as they stand. */
+  async setMoment(instant: string | undefined): Promise<void> {
+    if (instant === this.instant) return;
+    this.instant = instant;
+    await Promise.all(
+      this.all
+        .filter(({ info }) => info.kind === "buildings")
+        .map(async (layer) => {
+          if (layer.tileset) this.widget.scene.primitives.remove(layer.tileset);
+          layer.tileset = undefined;
+          layer.status = "idle";
+          layer.pendingTiles = 0;
+          if (layer.visible) await this.load(layer);
+        }),
+    );
+  }
+
   /** Colours the buildings by an attribute and leaves out some of its classes. */
   setTheme(theme: ThemeId, hiddenClasses: ReadonlySet<string>): void {
     this.theme = theme;
@@ -107,22 +126,29 @@ export class Layers {
   }
 
   private async load(layer: Layer): Promise<void> {
+    const { instant } = this;
+    const href = layer.info.kind === "buildings" ? tilesAt(layer.info.href, instant) : layer.info.href;
+    // Another day was chosen while this one was loading.
+    const isStale = (): boolean => layer.info.kind === "buildings" && instant !== this.instant;
     layer.status = "loading";
     layer.error = undefined;
     layer.failedTiles = 0;
     this.changed();
     try {
-      const url = serviceUrl(layer.info.href);
+      const url = serviceUrl(href);
       if (url.origin !== serviceRoot().origin) throw new Error(t("error.foreignTiles", { host: url.host }));
       const tileset = await Cesium3DTileset.fromUrl(url.href, {
         environmentMapOptions: { enabled: false },
         enableCollision: false,
         cullRequestsWhileMoving: true,
       } as Cesium3DTileset.ConstructorOptions);
+      if (isStale()) return tileset.destroy();
       this.attach(layer, tileset);
-      await whenShown(tileset, this.widget.scene, () => layer.visible);
+      await whenShown(tileset, this.widget.scene, () => layer.visible && layer.tileset === tileset);
+      if (isStale()) return;
       layer.status = "ready";
     } catch (error) {
+      if (isStale()) return;
       layer.status = "failed";
       layer.error = error;
     }

@@ -11,6 +11,7 @@ export interface Shell {
   legend: HTMLElement;
   side: HTMLElement;
   underground: HTMLInputElement;
+  day: HTMLInputElement;
   panel: HTMLElement;
   banner: HTMLElement;
   alerts: HTMLElement;
@@ -37,11 +38,14 @@ export function drawShell(root: HTMLElement): Shell {
   const tree = h("div", { "data-testid": "layers" });
   const underground = h("input", { type: "checkbox", id: "underground", "data-testid": "underground" });
   const undergroundLabel = h("label", { for: "underground" });
+  const day = h("input", { type: "date", id: "day", "data-testid": "day" });
+  const dayLabel = h("label", { for: "day" });
   const legend = h("section", { class: "legend", "data-testid": "legend", hidden: true });
   const collections = h("a", { target: "_blank", rel: "noopener" });
   const side = h(
     "nav", { class: "side", id: "side" }, tree,
     h("div", { class: "layer" }, h("div", { class: "layer-line" }, underground, undergroundLabel)),
+    h("div", { class: "layer" }, h("div", { class: "layer-line" }, dayLabel, day)),
     legend, h("p", { class: "links" }, collections),
   );
   const panel = h("aside", { class: "panel", "data-testid": "panel", hidden: true });
@@ -66,6 +70,8 @@ export function drawShell(root: HTMLElement): Shell {
     menu.replaceChildren(icon("menu"), t("app.layers"));
     side.setAttribute("aria-label", t("app.layers"));
     undergroundLabel.textContent = t("view.underground");
+    dayLabel.textContent = t("view.day");
+    dayLabel.title = t("view.dayHint");
     undergroundLabel.title = t("view.undergroundHint");
     legend.setAttribute("aria-label", t("legend.title"));
     collections.textContent = `${t("app.collections")} ↗`;
@@ -78,5 +84,5 @@ export function drawShell(root: HTMLElement): Shell {
   };
   translate();
   onLanguage(translate);
-  return { title, bar, map, tree, legend, side, underground, panel, banner, alerts, attribution, controls, uncover, translate };
+  return { title, bar, map, tree, legend, side, underground, day, panel, banner, alerts, attribution, controls, uncover, translate };
 }

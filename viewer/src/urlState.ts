@@ -20,6 +20,8 @@ export interface ViewState {
   underground: boolean;
   /** Attribute that colours the buildings, and the classes of it that are hidden. */
   theme?: ThemeId;
+  /** Day of the state of the register on show, YYYY-MM-DD; undefined: as it stands. */
+  day?: string;
   hidden?: string[];
 }
 
@@ -38,6 +40,7 @@ export function formatHash(state: ViewState): string {
     if (state.selected.layer) parts.push(`sl=${encodeURIComponent(state.selected.layer)}`);
   }
   if (state.underground) parts.push("u=1");
+  if (state.day) parts.push(`d=${state.day}`);
   if (state.theme) parts.push(`t=${state.theme}`);
   if (state.hidden && state.hidden.length > 0) parts.push(`f=${state.hidden.map(encodeURIComponent).join(",")}`);
   return `#${parts.join("&")}`;
@@ -55,6 +58,8 @@ export function parseHash(hash: string): ViewState {
   if (camera) state.camera = camera;
   const layers = fields.get("l");
   if (layers !== undefined) state.layers = layers.split(",").map(decode).filter((id) => id !== "");
+  const day = fields.get("d");
+  if (day && /^\d{4}-\d{2}-\d{2}$/.test(day)) state.day = day;
   const theme = fields.get("t");
   if (isTheme(theme)) state.theme = theme;
   const hidden = (fields.get("f") ?? "").split(",").map(decode).filter((id) => id !== "");
