@@ -181,3 +181,22 @@ def test_names_addresses_and_positions_are_found(page, demo_server):
     page.click("[data-testid=search-go]")
     page.wait_for_function("document.querySelector('[data-testid=search-status]').textContent.includes('Nothing found')")
     assert page.faults == []
+
+
+def test_a_past_day_shows_what_the_register_had_then(page, demo_server):
+    _open(page, demo_server)
+    everything = _matched(demo_server, "")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    # Long before the sample city was loaded: no building, and the page says so.
+    page.fill("[data-testid=day]", "2020-01-01")
+    page.wait_for_function("document.querySelector('[data-testid=shown-count]').textContent.startsWith('0 ')")
+    page.wait_for_function("window.cimViewer.state().layers.buildings.status === 'ready'")
+    assert page.evaluate("window.cimViewer.state().layers.buildings.features") == 0
+    assert any("/3dtiles/buildings/live/tileset.json?datetime=2020-01-01" in url for url in asked)
+    page.wait_for_timeout(500)
+    assert "d=2020-01-01" in page.evaluate("location.hash")
+    page.fill("[data-testid=day]", "")
+    page.wait_for_function(f"document.querySelector('[data-testid=shown-count]').textContent === '{everything:,} buildings shown'")
+    page.wait_for_function("window.cimViewer.state().layers.buildings.features > 100")
+    assert page.faults == []
