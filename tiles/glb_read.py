@@ -33,11 +33,14 @@ class Part:
         Feature id of each vertex, shape (n,); None without EXT_mesh_features.
     triangles
         Shape (t, 3).
+    normals
+        Of length 1, shape (n, 3), z up; zeros where the primitive has none.
     """
 
     vertices: Floats
     features: NDArray[np.int64] | None
     triangles: NDArray[np.int64]
+    normals: Floats
 
 
 class Glb:
@@ -189,7 +192,12 @@ class Glb:
             raise TileError("an index reaches past the vertices")
         placed = self.values(attributes["POSITION"]) @ matrix[:3, :3].T + matrix[:3, 3]
         upright = np.column_stack([placed[:, 0], -placed[:, 2], placed[:, 1]])
-        return Part(upright, self._features(primitive), indices.astype(np.int64).reshape(-1, 3))
+        normals = np.zeros_like(upright)
+        if "NORMAL" in attributes:
+            turned = self.values(attributes["NORMAL"]) @ np.linalg.inv(matrix[:3, :3])
+            turned /= np.maximum(np.linalg.norm(turned, axis=1), 1e-12)[:, None]
+            normals = np.column_stack([turned[:, 0], -turned[:, 2], turned[:, 1]])
+        return Part(upright, self._features(primitive), indices.astype(np.int64).reshape(-1, 3), normals)
 
     def _features(self, primitive: dict[str, Any]) -> NDArray[np.int64] | None:
         told = primitive.get("extensions", {}).get("EXT_mesh_features")

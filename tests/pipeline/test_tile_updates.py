@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 from py3dtiles.tileset import TileSet
+from py3dtiles.tileset.content import read_binary_tile_content
 
 from cim.db import engine, profiles, tilesets
 from cim.db.changes import open_change_set
@@ -24,7 +25,7 @@ from tests.support.cli import run_cim
 from tests.support.server import environment
 from tiles import grid, pyramid
 from tiles.build import build_layers, rebuild_changed
-from tiles.validate import validate_folder, validate_layer
+from tiles.validate import Checker, Report, validate_folder, validate_layer
 
 PROFILE = CityProfile(
     name=Names(en="City", zh="城"), division_codes=["420111"], projected_crs="EPSG:4547", geoid_separation_m=-13.0, notices=[]
@@ -242,3 +243,21 @@ def test_only_what_changed_by_command(city):
     change(city, "UPDATE building SET height_m = 31, change_set_id = %(by)s, version = version + 1 WHERE code = %(code)s", code=code(4_200))
     assert run_cim(city, "tiles", "build", "--changed", "--json").json() == {"rebuilt": ["buildings"]}
     assert run_cim(city, "tiles", "build", "--changed", "buildings").code == 2
+
+
+def test_old_clients_get_the_same_buildings_as_b3dm(city, tmp_path):
+    target = tmp_path / "old"
+    assert run_cim(city, "tiles", "export", "buildings", target, "--b3dm").code == 0
+    report = validate_folder(target)
+    assert report.faults == []
+    assert report.tiles == len(list(target.rglob("*.b3dm"))) > 10
+    checked = Report("old")
+    checker = Checker(lambda path: (target / path).read_bytes(), checked)
+    checker.document("tileset.json", np.eye(4), None, "root", None)
+    with engine.connect(city) as connection:
+        wanted = sorted(tilesets.sample_codes(connection, "buildings"))
+    assert sorted(checker.codes.elements()) == wanted
+    # An independent reader, and the lengths that py3dtiles' own exporter leaves at zero.
+    read = read_binary_tile_content(next(target.rglob("*.b3dm")))
+    assert read.body.feature_table.get_batch_length() > 0
+    assert run_cim(city, "tiles", "export", "buildings", target, "--b3dm").code == 1
