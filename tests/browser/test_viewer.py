@@ -147,10 +147,11 @@ def test_buildings_are_coloured_by_an_attribute_and_classes_can_be_hidden(page, 
     assert page.inner_text("[data-testid=shown-count]") == f"{everything - between:,} buildings shown"
     hidden = page.evaluate(
         """() => { const { tileset } = window.cimViewer.layers.find(l => l.info.kind === 'buildings');
-             const feature = height => ({ getProperty: name => name === 'height_m' ? height : 'x', tileset });
-             return [12, 30].map(height => tileset.style.show.evaluate(feature(height))); }"""
+             const feature = (height, code) => ({ getProperty: name => name === 'height_m' ? height : code, tileset });
+             return [[12, 'x'], [30, 'x'], [12, undefined]].map(one => tileset.style.show.evaluate(feature(...one))); }"""
     )
-    assert hidden == [False, True]
+    # A block of the far view has no code and stays.
+    assert hidden == [False, True, True]
     page.wait_for_timeout(500)
     assert {"t=height_m", "f=1"} <= set(page.evaluate("location.hash").lstrip("#").split("&"))
     page.click("[data-testid=show-all]")

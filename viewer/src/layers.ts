@@ -13,7 +13,7 @@ import {
 } from "cesium";
 import { serviceRoot, serviceUrl, type LayerInfo } from "./api";
 import { t } from "./i18n";
-import { baseColour, SELECTED } from "./style";
+import { baseColour, BLOCK, SELECTED } from "./style";
 import { tilesAt } from "./moment";
 import { classColour, classOf, type ThemeId } from "./theme";
 import { whenShown } from "./tilesReady";
@@ -34,6 +34,11 @@ function skyLight(): ImageBasedLighting {
   light.sphericalHarmonicCoefficients = coefficients;
   light.imageBasedLightingFactor = new Cartesian2(1, 0);
   return light;
+}
+
+function isBlock(layer: Layer, feature: Cesium3DTileFeature): boolean {
+  const code: unknown = feature.getProperty(layer.codeProperty);
+  return code === undefined || code === null || code === "";
 }
 
 export class Layer {
@@ -180,11 +185,12 @@ export class Layers {
     const style = new Cesium3DTileStyle();
     const colour = (feature: Cesium3DTileFeature | undefined, result: Color): Color => {
       if (feature && this.selected && this.isSelected(layer, feature)) return Color.clone(this.colour(SELECTED), result);
-      const css = kind === "buildings" && feature ? classColour(this.theme, this.classIn(feature)) : baseColour(kind, id);
+      const css = kind !== "buildings" || !feature ? baseColour(kind, id) : this.buildingColour(layer, feature);
       return Color.clone(this.colour(css), result);
     };
     const show = (feature: Cesium3DTileFeature | undefined): boolean => {
-      if (!feature || kind !== "buildings") return true;
+      // A block of the far view stands for buildings of several classes.
+      if (!feature || kind !== "buildings" || isBlock(layer, feature)) return true;
       if (this.hiddenClasses.size > 0 && this.hiddenClasses.has(this.classIn(feature))) return false;
       return this.hidden.size === 0 || !this.hidden.has(this.codeOf(layer, feature));
     };
@@ -210,6 +216,12 @@ export class Layers {
       this.colours.set(css, colour);
     }
     return colour;
+  }
+
+  private buildingColour(layer: Layer, feature: Cesium3DTileFeature): string {
+    // Blocks carry a height; of everything else they say nothing.
+    if (isBlock(layer, feature) && this.theme !== "height_m") return BLOCK;
+    return classColour(this.theme, this.classIn(feature));
   }
 
   private classIn(feature: Cesium3DTileFeature): string {

@@ -3,6 +3,8 @@ import type { Localised } from "./i18n";
 
 export const SELECTED = "#ffe600";
 export const UNKNOWN_USE = "#b9bdc1";
+/** Blocks of the far view, which stand for many buildings. */
+export const BLOCK = "#d5d3cb";
 const UNKNOWN_NETWORK = "#6b7680";
 
 interface Entry {
