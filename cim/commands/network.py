@@ -1,0 +1,182 @@
+"""``cim network``: trace, isolate, check, summary; each as table, JSON or GeoPackage."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from cim.cli_support import emit, say, settings_from, table
+from cim.db import engine, migrate, network_queries, network_reads, profiles
+from cim.db.engine import Connection
+from cim.db.network_checks import CheckOptions, check_network
+from cim.db.network_graph import load_view
+from cim.db.tables.network import KINDS
+from cim.errors import InvalidParameterError
+from cim.exchange.network_package import write_findings, write_parts
+
+app = typer.Typer(no_args_is_help=True, help="Trace, isolate, check, simulate and summarise networks.")
+
+AsJson = typer.Option(False, "--json", help="Print one JSON document.")
+Kind = typer.Option(..., "--kind", help="water, rainwater, sewage, gas, heat, power, lighting, telecom, road.")
+Out = typer.Option(None, "--out", help="Write the parts to this GeoPackage as well.")
+_DIRECTIONS = ("connected", "upstream", "downstream")
+
+
+def _kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise InvalidParameterError("--kind", kind, f"one of {', '.join(KINDS)}")
+    return kind
+
+
+def _parts(connection: Connection, kind: str, roles: dict[str, tuple[str, Sequence[str]]], out: Path | None) -> None:
+    """Write parts by role: role → (node or edge, codes)."""
+    if out is None:
+        return
+    rows = []
+    for role, (part, codes) in roles.items():
+        rows += [{"role": role, "part": part, **row} for row in network_reads.fetch_parts(connection, kind, part, codes)]
+    write_parts(out, rows)
+    say(f"written: {out}")
+
+
+def _counts(title: str, data: dict[str, Any]) -> Any:  # noqa: ANN401 - what draws
+    rows = [(name, len(value) if isinstance(value, list) else value) for name, value in data.items()]
+    return lambda console: console.print(table(title, ["", ""], rows))
+
+
+@app.command()
+def trace(
+    ctx: typer.Context,
+    code: str = typer.Argument(..., help="Code of a point or line; the point to start from with --to."),
+    kind: str = Kind,
+    direction: str = typer.Option("connected", "--direction", help="connected, upstream or downstream."),
+    to: str | None = typer.Option(None, "--to", help="Shortest way to this point instead."),
+    within: float | None = typer.Option(None, "--within", help="All within this distance along the network instead [m]."),
+    barrier: list[str] = typer.Option([], "--barrier", help="Code where the trace stops; may be repeated."),
+    through_shut: bool = typer.Option(False, "--through-shut", help="Pass closed valves and open switches too."),
+    drawing: Path | None = typer.Option(None, "--profile", help="Draw the longitudinal profile of the way to --to (SVG)."),
+    out: Path | None = Out,
+    as_json: bool = AsJson,
+) -> None:
+    """Find what is connected to a part, lies upstream or downstream of it, or on the way to another one.
+
+    Example: cim network trace WA420111-L2026000001 --kind water --direction downstream --out trace.gpkg
+    """
+    if direction not in _DIRECTIONS:
+        raise InvalidParameterError("--direction", direction, f"one of {', '.join(_DIRECTIONS)}")
+    if drawing is not None and to is None:
+        raise InvalidParameterError("--profile", str(drawing), "--to CODE with it")
+    settings = settings_from(ctx)
+    migrate.require_current(settings)
+    with engine.connect(settings) as connection:
+        view = load_view(connection, _kind(kind))
+        if to is not None:
+            data, profile = network_queries.profile_along(connection, view, code, to)
+            if drawing is not None:
+                from cim.analysis.network.profile import draw_profile
+
+                drawing.write_text(draw_profile(profile, title=f"{code} – {to}"), encoding="utf-8")
+                say(f"drawn: {drawing}")
+        elif within is not None:
+            data = network_queries.area_within(view, [code], within)
+        else:
+            data = network_queries.trace_from(view, code, direction, through_shut=through_shut, barriers=barrier)  # type: ignore[arg-type]  # checked above
+        _parts(connection, kind, {"line": ("edge", data["lines"]), "point": ("node", data["points"])}, out)
+    emit(data, as_json=as_json, text=_counts("Trace 追踪", data))
+
+
+@app.command()
+def isolate(
+    ctx: typer.Context,
+    code: str = typer.Argument(..., help="Code of the burst line or point."),
+    kind: str = Kind,
+    broken: list[str] = typer.Option([], "--broken", help="Valve that turned out broken; may be repeated."),
+    inaccessible: list[str] = typer.Option([], "--inaccessible", help="Valve that cannot be reached; may be repeated."),
+    proposed: list[str] = typer.Option([], "--proposed", help="Part where a valve is imagined; may be repeated."),
+    out: Path | None = Out,
+    as_json: bool = AsJson,
+) -> None:
+    """Find the valves to close around a burst, and who is out of service.
+
+    Example: cim network isolate WA420111-L2026000001 --kind water --broken WA420111-N2026000007
+    """
+    settings = settings_from(ctx)
+    migrate.require_current(settings)
+    with engine.connect(settings) as connection:
+        view = load_view(connection, _kind(kind))
+        data = network_queries.isolate_part(connection, view, code, broken=broken, inaccessible=inaccessible, proposed=proposed)
+        if out is not None:
+            marks = data["close"]
+            roles = {
+                "dry": ("edge", data["dry_lines"]), "cut_off": ("edge", data["cut_off_lines"]), "connection": ("node", data["connections"]),
+                "close_valve_point": ("node", marks), "close_valve_line": ("edge", marks),
+            }  # fmt: skip
+            _parts(connection, kind, roles, out)
+    emit(data, as_json=as_json, text=_counts("Isolation 关阀分析", data))
+
+
+@app.command()
+def check(
+    ctx: typer.Context,
+    kind: str = Kind,
+    tolerance_m: float = typer.Option(0.5, "--tolerance", min=0, help="Points closer than this are taken for one [m]."),
+    clearance_m: float = typer.Option(0.1, "--clearance", min=0, help="Least clearance between two networks [m]."),
+    cover_m: float | None = typer.Option(None, "--cover", min=0, help="Least cover [m]; default by kind."),
+    report: Path | None = typer.Option(None, "--report", help="Folder for check.html, check.json and check.gpkg."),
+    as_json: bool = AsJson,
+) -> None:
+    """Check topology, gravity, cover and clearances; every finding comes with a proposal.
+
+    Example: cim network check --kind sewage --report check/
+    """
+    settings = settings_from(ctx)
+    migrate.require_current(settings)
+    with engine.connect(settings) as connection:
+        view = load_view(connection, _kind(kind))
+        plane = profiles.fetch_profile(connection).projected_crs
+        found = check_network(connection, view, plane, CheckOptions(tolerance_m, clearance_m, cover_m))
+        figures = network_queries.describe(view)
+    by_rule: dict[str, int] = {}
+    for row in found:
+        by_rule[row["rule"]] = by_rule.get(row["rule"], 0) + 1
+    plain = [{name: value for name, value in row.items() if name != "wkb"} for row in found]
+    data: dict[str, Any] = {"kind": kind, "by_rule": dict(sorted(by_rule.items())), "network": figures, "findings": plain}
+    if report is not None:
+        write_findings(report, data, found, language=settings.language)
+        say(f"report: {report / 'check.html'}")
+
+    def draw(console: Console) -> None:
+        rows = [(rule, next(r["severity"] for r in found if r["rule"] == rule), n, next(r["message"] for r in found if r["rule"] == rule))
+                for rule, n in data["by_rule"].items()]  # fmt: skip
+        console.print(table("Check 拓扑检查", ["rule 规则", "级别", "n", ""], rows))
+
+    emit(data, as_json=as_json, text=draw)
+
+
+@app.command()
+def summary(
+    ctx: typer.Context,
+    kind: str | None = typer.Option(None, "--kind", help="One kind; default: all."),
+    as_json: bool = AsJson,
+) -> None:
+    """Summarise networks by material, diameter and age, with loops, bridges and how well valves divide them.
+
+    Example: cim network summary --kind water --json
+    """
+    settings = settings_from(ctx)
+    migrate.require_current(settings)
+    with engine.connect(settings) as connection:
+        kinds = [_kind(kind)] if kind else [row[0] for row in connection.execute("SELECT DISTINCT kind FROM network_node ORDER BY 1")]
+        networks = [network_queries.describe(load_view(connection, one)) for one in kinds]
+        groups = network_reads.fetch_summary(connection, kind)
+    data = {"networks": networks, "groups": groups}
+
+    def draw(console: Console) -> None:
+        columns = ("kind", "points", "lines", "length_km", "components", "loops", "bridges", "sources", "sinks", "customers")
+        console.print(table("Networks 管网", columns, [[one[name] for name in columns] for one in networks]))
+        names = ("kind", "material", "diameter_mm", "laid", "lines", "length_km")
+        console.print(table("Lines 管段", names, [[row[name] for name in names] for row in groups]))
+
+    emit(data, as_json=as_json, text=draw)
