@@ -12,6 +12,7 @@ from cim.db.published import Published
 from ogc_api import schemas
 from ogc_api.access import principal_of, require
 from ogc_api.conformance import CONFORMANCE
+from ogc_api.formats import BULK
 from ogc_api.negotiation import base_url, language, output_format
 from ogc_api.parameters import refuse_unknown
 from ogc_api.pygeoapi_config import BASE, describe
@@ -87,6 +88,13 @@ async def collections(request: Request) -> Response:
 def _complete_collection(document: dict[str, Any], one: Published) -> None:
     # GeoJSON-LD is not served; the other formats are.
     document["links"] = [link for link in document["links"] if not (link["rel"] == "items" and "ld+json" in link["type"])]
+    root = f"{BASE}/collections/{one.collection.id}/export/{one.collection.id}"
+    # Put in here: pygeoapi asks the address of every enclosure it is given how long it is.
+    document["links"] += [
+        {"rel": "enclosure", "type": made.media_type, "title": made.title, "href": f"{root}{suffix}"}
+        for suffix, made in BULK.items()
+        if made.carries(one.collection)
+    ]
     if one.bbox is None:
         document.pop("extent", None)
     document["itemCount"] = one.n_features

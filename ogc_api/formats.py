@@ -23,7 +23,7 @@ class Format:
     title
         For links.
     source
-        What it is made from: ``text`` GeoJSON of the store, ``rows``, ``flatgeobuf`` of the store, ``page`` HTML.
+        What it is made from: ``text`` GeoJSON of the store, ``rows``, ``page`` HTML.
     suffix
         Of downloads.
     accepts
@@ -35,7 +35,7 @@ class Format:
     name: str
     media_type: str
     title: str
-    source: Literal["text", "rows", "flatgeobuf", "page"]
+    source: Literal["text", "rows", "page"]
     suffix: str
     accepts: tuple[str, ...] = ()
     collections: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Format:
 JSON = Format("json", "application/geo+json", "GeoJSON", "text", ".geojson", ("application/json",))
 HTML = Format("html", "text/html", "HTML", "page", ".html", ("application/xhtml+xml",))
 JSONFG = Format("jsonfg", "application/fg+json", "JSON-FG", "rows", ".fg.json", ("application/vnd.ogc.fg+json",))
-FLATGEOBUF = Format("fgb", "application/flatgeobuf", "FlatGeobuf", "flatgeobuf", ".fgb", ("application/vnd.flatgeobuf",))
+FLATGEOBUF = Format("fgb", "application/flatgeobuf", "FlatGeobuf", "rows", ".fgb", ("application/vnd.flatgeobuf",))
 CSV = Format("csv", "text/csv; charset=utf-8", "CSV", "rows", ".csv", ("text/csv",))
 GEOPARQUET = Format("parquet", "application/vnd.apache.parquet", "GeoParquet", "rows", ".parquet")
 GEOPACKAGE = Format("gpkg", "application/geopackage+sqlite3", "GeoPackage", "rows", ".gpkg", ("application/x-sqlite3",))

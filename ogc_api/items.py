@@ -12,7 +12,7 @@ from starlette.responses import Response
 from cim.clock import utc_now
 from cim.db.catalog import Collection
 from cim.db.feature_sql import FeatureQuery, OutputCrs
-from cim.db.features import Page, fetch_flatgeobuf, fetch_item, fetch_item_row, fetch_page
+from cim.db.features import Page, TextPage, fetch_item, fetch_item_row, fetch_page, fetch_text_page
 from cim.db.published import Published
 from cim.db.session import Session
 from ogc_api import crs, files, item_links, jsonfg, maps
@@ -34,13 +34,13 @@ async def items(request: Request) -> Response:
     chosen = wanted(request, collection)
     session = state.session(request)
     if chosen is JSON:
-        page = await fetch_page(session, parsed.query, state.counter, state.signal, mode=parsed.count)
-        links = _page_links(request, state, collection, parsed.query, page, chosen)
-        body = _collection_text(page, links)
-        return Response(body, headers=_headers(parsed.crs_uri, page, links), media_type=chosen.media_type)
+        text = await fetch_text_page(session, parsed.query, state.counter, state.signal, mode=parsed.count)
+        links = _page_links(request, state, collection, parsed.query, text, chosen)
+        body = _collection_text(text, links)
+        return Response(body, headers=_headers(parsed.crs_uri, text, links), media_type=chosen.media_type)
     if chosen is HTML:
-        page = await fetch_page(session, parsed.query, state.counter, state.signal, mode=parsed.count)
-        return _html_page(request, state, current, parsed, page)
+        text = await fetch_text_page(session, parsed.query, state.counter, state.signal, mode=parsed.count)
+        return _html_page(request, state, current, parsed, text)
     query, crs_uri = _file_query(parsed, chosen, current)
     body, page = await _file_page(session, state, current, query, parsed, chosen)
     if chosen is JSONFG:
@@ -102,8 +102,6 @@ def _file_query(parsed: ItemsRequest, chosen: Format, current: Current) -> tuple
 async def _file_page(
     session: Session, state: ServerState, current: Current, query: FeatureQuery, parsed: ItemsRequest, chosen: Format
 ) -> tuple[bytes, Page]:
-    if chosen.source == "flatgeobuf":
-        return await fetch_flatgeobuf(session, query, state.counter, state.signal, mode=parsed.count)
     page = await fetch_page(session, query, state.counter, state.signal, mode=parsed.count, output="rows")
     if chosen is JSONFG:
         made = await asyncio.to_thread(jsonfg.features, page.features, query, parsed, current)
@@ -136,7 +134,7 @@ async def _file_item(
     return Response(body, headers={**headers, **named}, media_type=chosen.media_type)
 
 
-def _head(page: Page) -> dict[str, Any]:
+def _head(page: Page | TextPage) -> dict[str, Any]:
     made: dict[str, Any] = {"type": "FeatureCollection"}
     if page.matched.is_exact and page.matched.number is not None:
         made["numberMatched"] = page.matched.number
@@ -145,12 +143,12 @@ def _head(page: Page) -> dict[str, Any]:
     return made | {"numberReturned": page.returned, "timeStamp": utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
-def _collection_text(page: Page, links: list[Link]) -> bytes:
+def _collection_text(page: TextPage, links: list[Link]) -> bytes:
     head = {**_head(page), "links": links}
-    return b"".join([orjson.dumps(head)[:-1], b',"features":[', ",".join(page.features).encode(), b"]}"])
+    return b"".join([orjson.dumps(head)[:-1], b',"features":[', page.features, b"]}"])
 
 
-def _headers(crs_uri: str, page: Page, links: list[Link]) -> dict[str, str]:
+def _headers(crs_uri: str, page: Page | TextPage, links: list[Link]) -> dict[str, str]:
     made = {
         "Content-Crs": f"<{crs_uri}>",
         "OGC-NumberReturned": str(page.returned),
@@ -163,7 +161,7 @@ def _headers(crs_uri: str, page: Page, links: list[Link]) -> dict[str, str]:
 
 
 def _page_links(
-    request: Request, state: ServerState, collection: Collection, query: FeatureQuery, page: Page, chosen: Format
+    request: Request, state: ServerState, collection: Collection, query: FeatureQuery, page: Page | TextPage, chosen: Format
 ) -> list[Link]:
     address = f"{base_url(request, state.settings)}/collections/{collection.id}/items"
     sent = request.query_params.multi_items()
@@ -186,11 +184,11 @@ def _formats(address: str, sent: list[tuple[str, str]], chosen: Format, collecti
     ]
 
 
-def _html_page(request: Request, state: ServerState, current: Current, parsed: ItemsRequest, page: Page) -> Response:
+def _html_page(request: Request, state: ServerState, current: Current, parsed: ItemsRequest, page: TextPage) -> Response:
     collection = parsed.query.collection
     base = base_url(request, state.settings)
     spoken = language(request, state.settings.language)
-    features = orjson.loads(f"[{','.join(page.features)}]")
+    features = orjson.loads(b"[" + page.features + b"]")
     data = {
         **_html_data(current, collection, base, spoken),
         "features": features,

@@ -6,6 +6,7 @@ from cim.db.catalog import Attribute, collections
 from cim.settings import ServerSettings
 from ogc_api.crs import CRS84
 from ogc_api.formats import FORMATS
+from ogc_api.openapi_paths import collection_paths, shared_paths
 
 _DROPPED = ("/asyncapi", "/TileMatrixSets", "/TileMatrixSets/{tileMatrixSetId}")
 _JSON_OBJECT = {"schema": {"type": "object"}}
@@ -43,8 +44,29 @@ def complete(document: dict[str, Any], settings: ServerSettings) -> dict[str, An
         code = {"name": "featureId", "in": "path", "required": True, "description": "code of the feature", "schema": {"type": "string"}}
         shared = [{"$ref": f"#/components/parameters/{name}"} for name in ("crs", "datetime", "items-f", "lang")]
         paths[item] = {"get": {**paths[item]["get"], "parameters": [code, *shared], "responses": _responses("404")}}
+        for path, operations in collection_paths(collection).items():
+            paths.setdefault(path, {}).update(operations)
+    paths.update(shared_paths())
     paths.update(_own_paths())
-    return document
+    made: dict[str, Any] = _local(document, set(parameters))
+    return made
+
+
+def _local(value: Any, parameters: set[str]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a document without references to other hosts: clients are generated from it where there is no internet."""
+    if isinstance(value, list):
+        return [_local(one, parameters) for one in value]
+    if not isinstance(value, dict):
+        return value
+    reference = value.get("$ref")
+    if not isinstance(reference, str) or not reference.startswith("http"):
+        return {key: _local(one, parameters) for key, one in value.items()}
+    _, kind, name = reference.rsplit("/", 2)
+    if kind == "parameters":
+        if name in parameters:
+            return {"$ref": f"#/components/parameters/{name}"}
+        return {"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
+    return {"description": name, "content": {"application/json": _JSON_OBJECT}} if kind == "responses" else {"type": "object"}
 
 
 def _parameters(settings: ServerSettings) -> dict[str, Any]:

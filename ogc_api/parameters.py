@@ -142,11 +142,9 @@ def _selection(
 ) -> tuple[FeatureQuery, str]:
     filterable = _filterable(collection)
     crs_uri = sent.get("crs", crs.CRS84)
-    boxes, heights = (
-        parse_bbox(sent["bbox"], crs.choose(sent.get("bbox-crs", crs.CRS84), choices, parameter="bbox-crs"))
-        if ("bbox" in sent)
-        else ((), None)
-    )
+    # Checked even where there is no box: a CRS that is not offered is a mistake whatever else was sent.
+    bbox_crs = crs.choose(sent.get("bbox-crs", crs.CRS84), choices, parameter="bbox-crs")
+    boxes, heights = parse_bbox(sent["bbox"], bbox_crs) if "bbox" in sent else ((), None)
     query = FeatureQuery(
         collection=collection,
         limit=1,

@@ -8,7 +8,7 @@ from cim.db.published import Catalogue, Published
 from cim.profile import Names
 from cim.settings import Settings
 from ogc_api import crs
-from ogc_api.formats import BULK, offered
+from ogc_api.formats import offered
 
 BASE = "https://cim-base.invalid"
 """Stands for the address of the landing page in documents until a request tells it."""
@@ -116,7 +116,6 @@ def describe(one: Published) -> Names:
 
 def _links(one: Published, catalogue: Catalogue, language: str) -> list[dict[str, Any]]:
     collection, collection_id = one.collection, one.collection.id
-    title = collection.title.zh if language == "zh" else collection.title.en
     links: list[dict[str, Any]] = [
         {
             "rel": "describedby",
@@ -129,12 +128,7 @@ def _links(one: Published, catalogue: Catalogue, language: str) -> list[dict[str
     links += [
         {"rel": "items", "type": one.media_type, "title": one.title, "href": f"{root}/items?f={one.name}"}
         for one in offered(collection)
-        if one.source in ("rows", "flatgeobuf")
-    ]
-    links += [
-        {"rel": "enclosure", "type": one.media_type, "title": f"{one.title}: {title}", "href": f"{root}/export/{collection_id}{suffix}"}
-        for suffix, one in BULK.items()
-        if one.carries(collection)
+        if one.source == "rows"
     ]
     links += [
         {"rel": f"{_OGC_REL}/tilesets-vector", "type": "application/json", "title": "Vector tiles / 矢量瓦片", "href": f"{root}/tiles"},

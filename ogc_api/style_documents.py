@@ -9,6 +9,13 @@ from cim.db.catalog import Collection
 from cim.db.vector_tiles import first_level
 from ogc_api.palette import UNKNOWN, USES, colour_of
 
+ENCODINGS = {
+    "mapbox": "application/vnd.mapbox.style+json",
+    "qml": "application/vnd.qgis.qml",
+    "sld10": "application/vnd.ogc.sld+xml;version=1.0",
+}
+"""Media types of styles by the value of ``f=``."""
+
 _HIGH_FROM = 14
 
 

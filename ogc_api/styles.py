@@ -13,13 +13,9 @@ from ogc_api.entity import tag_of
 from ogc_api.negotiation import base_url, language
 from ogc_api.parameters import refuse_unknown
 from ogc_api.state import Current, state_of
+from ogc_api.style_documents import ENCODINGS
 
 CITY = "city"
-ENCODINGS = {
-    "mapbox": "application/vnd.mapbox.style+json",
-    "qml": "application/vnd.qgis.qml",
-    "sld10": "application/vnd.ogc.sld+xml;version=1.0",
-}
 _IN_THE_CITY = {"divisions", "buildings", "addresses"}
 
 

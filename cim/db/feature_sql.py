@@ -158,38 +158,50 @@ def page_statement(query: FeatureQuery, output: Output = "geojson") -> tuple[Pre
     return known or _STATEMENTS.keep(shape, _page(query, output)), parameters
 
 
+def text_statement(query: FeatureQuery, *, with_total: bool) -> tuple[Prepared, dict[str, Any]]:
+    """Return the statement of a page as one GeoJSON text.
+
+    The columns are the features, comma-separated, as UTF-8 bytes; the number of rows, one more than asked where more follow; the sort
+    values and internal id of the last feature where more follow; the maintained total of the collection ``with_total``.
+    """
+    parameters = _parameters(query) | {"max_rows": query.limit + 1, "page_rows": query.limit}
+    if query.offset:
+        parameters["skipped"] = query.offset
+    if with_total:
+        parameters["collection"] = query.collection.id
+    shape = ("text", with_total, *_shape(query), *_output_shape(query))
+    known = _STATEMENTS.get(shape)
+    return known or _STATEMENTS.keep(shape, _text(query, with_total=with_total)), parameters
+
+
+def _text(query: FeatureQuery, *, with_total: bool) -> pg.Composed:
+    lateral = pg.SQL("CROSS JOIN LATERAL (SELECT {}) AS p").format(columns(query.written)) if query.written else pg.SQL("")
+    total = ", (SELECT sum(n)::bigint FROM feature_count WHERE collection = %(collection)s)" if with_total else ", NULL::bigint"
+    return pg.SQL(
+        """WITH page AS MATERIALIZED (SELECT * FROM {source} WHERE {conditions} ORDER BY {order} LIMIT %(max_rows)s::bigint {offset})
+           SELECT made.features, made.n, last.* {total}
+           FROM (SELECT convert_to(string_agg({feature}, ','), 'UTF8') AS features, (SELECT count(*) FROM page) AS n
+                 FROM (SELECT * FROM page LIMIT %(page_rows)s::bigint) AS t {lateral}) AS made
+           LEFT JOIN LATERAL (SELECT {keys} FROM page AS t OFFSET %(page_rows)s::bigint - 1 LIMIT 1) AS last
+                ON made.n > %(page_rows)s::bigint"""
+    ).format(
+        source=source(query),
+        conditions=all_of([*_conditions(query), *_after(query)]),
+        order=_order(query),
+        offset=pg.SQL("OFFSET %(skipped)s::bigint" if query.offset else ""),
+        total=pg.SQL(total),
+        feature=_written(query, "geojson"),
+        lateral=lateral,
+        keys=_keys(query),
+    )
+
+
 def all_statement(query: FeatureQuery, output: Output) -> tuple[Prepared, dict[str, Any]]:
     """Return the statement of everything a query matches, without paging; columns as `page_statement`."""
     whole = replace(query, after=None, offset=0)
     shape = ("all", output, *_shape(whole), *_output_shape(whole))
     known = _STATEMENTS.get(shape)
     return known or _STATEMENTS.keep(shape, _page(whole, output, paged=False)), _parameters(whole)
-
-
-def flatgeobuf_statement(query: FeatureQuery) -> tuple[Prepared, dict[str, Any]]:
-    """Return the statement of a page as one FlatGeobuf: the file, number of rows (one more where more follow), last sort values and id."""
-    parameters = _parameters(query) | {"max_rows": query.limit + 1, "page_rows": query.limit}
-    if query.offset:
-        parameters["skipped"] = query.offset
-    shape = ("fgb", *_shape(query), *_output_shape(query))
-    known = _STATEMENTS.get(shape)
-    if known is None:
-        statement = pg.SQL(
-            """WITH page AS MATERIALIZED (SELECT * FROM {} WHERE {} ORDER BY {} LIMIT %(max_rows)s::bigint {})
-               SELECT (SELECT ST_AsFlatGeobuf(f, false, 'geom') FROM (
-                          SELECT {} FROM page AS t LIMIT %(page_rows)s::bigint) AS f),
-                      (SELECT count(*) FROM page), l.* FROM (SELECT 1) AS one
-               LEFT JOIN LATERAL (SELECT {} FROM page AS t OFFSET %(page_rows)s::bigint - 1 LIMIT 1) AS l ON true"""
-        ).format(
-            source(query),
-            all_of([*_conditions(query), *_after(query)]),
-            _order(query),
-            pg.SQL("OFFSET %(skipped)s::bigint" if query.offset else ""),
-            pg.SQL(", ").join([*_plain(query), pg.SQL("{} AS geom").format(placed(query.crs, pg.SQL("t.geom")))]),
-            _keys(query),
-        )
-        known = _STATEMENTS.keep(shape, statement)
-    return known, parameters
 
 
 def count_statement(query: FeatureQuery, most: int | None) -> tuple[Prepared, dict[str, Any]]:

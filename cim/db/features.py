@@ -17,9 +17,9 @@ from cim.db.feature_sql import (
     all_statement,
     count_statement,
     estimate_statement,
-    flatgeobuf_statement,
     item_statement,
     page_statement,
+    text_statement,
 )
 from cim.db.session import Prepared, Session, prepare
 from cim.db.tables.history import HISTORY
@@ -122,6 +122,41 @@ class Counter:
         return Matched(max(int(plan[0]["Plan"]["Plan Rows"]), self._exact_to + 1), is_exact=False)
 
 
+@dataclass(frozen=True)
+class TextPage:
+    """A page as GeoJSON text.
+
+    Parameters
+    ----------
+    features
+        Features, comma-separated, UTF-8.
+    returned
+        Features on this page.
+    matched, last
+        As `Page`.
+    """
+
+    features: bytes
+    returned: int
+    matched: Matched
+    last: tuple[Any, ...] | None
+
+
+async def fetch_text_page(session: Session, query: FeatureQuery, counter: Counter, signal: str, *, mode: CountMode = "auto") -> TextPage:
+    """Return a page as GeoJSON text, in one round trip where the total is maintained; errors as `fetch_page`."""
+    with_total = query.is_whole and session.sees_all and query.collection.table in HISTORY
+    row = tuple((await session.rows(*text_statement(query, with_total=with_total)))[0])
+    has_more = row[1] > query.limit
+    returned = min(row[1], query.limit)
+    if not has_more and query.after is None and (returned or query.offset == 0):
+        matched = Matched(query.offset + returned)
+    elif row[-1] is not None and mode != "none":
+        matched = Matched(row[-1])
+    else:
+        matched = await counter.matched(session, query, signal, mode)
+    return TextPage(row[0] or b"", returned, matched, row[2:-1] if has_more else None)
+
+
 async def fetch_page(
     session: Session,
     query: FeatureQuery,
@@ -129,9 +164,9 @@ async def fetch_page(
     signal: str,
     *,
     mode: CountMode = "auto",
-    output: Output = "geojson",
+    output: Output = "rows",
 ) -> Page:
-    """Return a page.
+    """Return a page as rows.
 
     Raises
     ------
@@ -150,20 +185,6 @@ async def fetch_page(
     last = tuple(kept[-1])[-n_keys:] if has_more else None
     features = [row[0] for row in kept] if output == "geojson" else [tuple(row)[:-n_keys] for row in kept]
     return Page(features, matched, last)
-
-
-async def fetch_flatgeobuf(
-    session: Session, query: FeatureQuery, counter: Counter, signal: str, *, mode: CountMode = "auto"
-) -> tuple[bytes, Page]:
-    """Return a page as FlatGeobuf, made by PostGIS, and what else is known of it (without features)."""
-    row = tuple((await session.rows(*flatgeobuf_statement(query)))[0])
-    has_more = row[1] > query.limit
-    n = min(row[1], query.limit)
-    if not has_more and query.after is None and (n or query.offset == 0):
-        matched = Matched(query.offset + n)
-    else:
-        matched = await counter.matched(session, query, signal, mode)
-    return bytes(row[0] or b""), Page([None] * n, matched, row[2:] if has_more else None)
 
 
 async def stream_features(session: Session, query: FeatureQuery, output: Output = "geojson") -> AsyncIterator[Sequence[Any]]:

@@ -1,0 +1,48 @@
+"""Real clients over HTTP: GDAL's OAPIF and MVT drivers, GeoPandas."""
+
+import geopandas
+import pyogrio
+import pytest
+import shapely
+
+from tests.support.http import get
+
+
+@pytest.fixture(scope="module")
+def buildings(demo_server):
+    return {one["id"]: one for one in get(f"{demo_server}/collections/buildings/items", limit=1000)["features"]}
+
+
+def test_gdal_lists_the_collections(demo_server):
+    layers = dict(pyogrio.list_layers(f"OAPIF:{demo_server}"))
+    assert {"buildings", "addresses", "water-lines"} <= set(layers)
+
+
+def test_gdal_reads_a_collection_with_its_crs_and_types(demo_server, buildings):
+    info = pyogrio.read_info(f"OAPIF:{demo_server}", layer="buildings")
+    assert info["features"] == len(buildings)
+    types = dict(zip(info["fields"], info["dtypes"], strict=True))
+    assert types["height_m"] == "float64"
+    assert types["storeys_above"].startswith("int")
+    frame = geopandas.read_file(f"OAPIF:{demo_server}", layer="buildings", engine="pyogrio")
+    assert set(frame["code"]) == set(buildings)
+    west, south, east, north = frame.total_bounds
+    assert 114 < west < east < 115
+    assert 30 < south < north < 31
+
+
+def test_gdal_has_boxes_and_filters_answered_by_the_server(demo_server, buildings):
+    box = (114.390, 30.503, 114.3975, 30.510)
+    expected = {code for code, one in buildings.items() if shapely.intersects(shapely.geometry.shape(one["geometry"]), shapely.box(*box))}
+    found = pyogrio.read_dataframe(f"OAPIF:{demo_server}", layer="buildings", bbox=box)
+    assert set(found["code"]) == expected
+    tall = pyogrio.read_dataframe(f"OAPIF:{demo_server}", layer="buildings", where="height_m > 40 AND use = 'office'")
+    assert set(tall["code"]) == {
+        code for code, one in buildings.items() if one["properties"]["height_m"] > 40 and one["properties"]["use"] == "office"
+    }
+
+
+def test_geopandas_reads_flatgeobuf_and_geoparquet_from_the_address(demo_server, buildings, tmp_path):
+    frame = geopandas.read_file(f"{demo_server}/collections/buildings/export/buildings.fgb", engine="pyogrio")
+    assert set(frame["code"]) == set(buildings)
+    assert frame.crs.to_epsg() == 4490
