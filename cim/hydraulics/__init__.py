@@ -1,0 +1,1 @@
+"""Hydraulic engines behind one face each; they come with the extra ``hydraulics``."""
