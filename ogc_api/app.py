@@ -13,10 +13,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from cim.access import Permission
 from cim.db.published import fetch_models
 from cim.errors import CimError
 from cim.settings import Settings
-from ogc_api import documents, edits, errors, export, health, history, jobs, live_tiles, processes, styles, tiles, tiles3d
+from ogc_api import admin, documents, edits, errors, export, health, history, jobs, live_tiles, processes, records, styles, tiles, tiles3d
+from ogc_api.access import require
 from ogc_api.gate import Gate
 from ogc_api.metrics import CONTENT_TYPE, Metrics
 from ogc_api.middleware import Edge
@@ -30,7 +32,9 @@ _STATIC = Path(__file__).parent / "static"
 
 async def _models(request: Request) -> Response:
     refuse_unknown(request.query_params, ("f", "lang"))
-    return Response(orjson.dumps({"models": await fetch_models(state_of(request.app).pool)}), media_type="application/json")
+    principal = require(request, Permission.READ, "bim-models")
+    models = await fetch_models(state_of(request.app).pool, principal.scope)
+    return Response(orjson.dumps({"models": models}), media_type="application/json")
 
 
 async def _to_viewer(request: Request) -> Response:
@@ -76,6 +80,9 @@ def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
         Route("/jobs/{job}", jobs.one, methods=["GET", "DELETE"]),
         Route("/jobs/{job}/results", jobs.results),
         Route("/jobs/{job}/results/{output}", jobs.result),
+        Route("/records", records.listing),
+        Route("/records/{record:path}", records.record),
+        Route("/admin/queries", admin.queries),
         Route("/3dtiles", tiles3d.layers),
         Route("/3dtiles/", tiles3d.layers),
         Route("/3dtiles/{layer}/live/tileset.json", live_tiles.tileset),

@@ -86,4 +86,6 @@ PROCESSES = tuple(
     for name in ("core", "ogc-process-description", "json", "html", "oas30", "job-list", "callback", "dismiss")
 )
 
-CONFORMANCE = (*COMMON, *PROCESSES, *FEATURES, *CQL2, *JSON_FG, *TILES, *STYLES)
+RECORDS = tuple(f"{_OGC}/ogcapi-records-1/1.0/conf/{name}" for name in ("record-core", "record-collection", "json", "html"))
+
+CONFORMANCE = (*COMMON, *RECORDS, *PROCESSES, *FEATURES, *CQL2, *JSON_FG, *TILES, *STYLES)

@@ -41,6 +41,14 @@ def _complete_landing(document: dict[str, Any]) -> dict[str, Any]:
             {"rel": f"{_OGC_REL}/functions", "type": "application/json", "title": "Functions / 函数", "href": f"{BASE}/functions"},
             {"rel": "related", "type": "text/html", "title": "3D viewer / 三维浏览", "href": f"{BASE}/viewer/"},
             {"rel": "related", "type": "application/json", "title": "3D Tiles layers / 三维瓦片图层", "href": f"{BASE}/3dtiles/?f=json"},
+            {
+                "rel": "related",
+                "type": "application/geo+json",
+                "title": "Data resource catalogue / 数据资源目录",
+                "href": f"{BASE}/records",
+            },
+            {"rel": "http://www.opengis.net/def/rel/ogc/1.0/processes", "type": "application/json", "href": f"{BASE}/processes"},
+            {"rel": "http://www.opengis.net/def/rel/ogc/1.0/job-list", "type": "application/json", "href": f"{BASE}/jobs"},
             {"rel": "related", "type": "application/json", "title": "BIM models / BIM 模型", "href": f"{BASE}/bim/models"},
         ]
     return document
@@ -80,6 +88,8 @@ async def collections(request: Request) -> Response:
         for one in document.get("collections", [document]):
             if "id" in one:
                 _complete_collection(one, current.catalogue.published[one["id"]])
+                if principal.scope is not None:
+                    one.pop("itemCount", None)
         return document
 
     return await current.front.document("collections", request, collection_id, edit=edit, base=base_url(request, state.settings))

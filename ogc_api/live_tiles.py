@@ -8,10 +8,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cim.access import Permission
 from cim.db import live_tiles
 from cim.db.feature_sql import FeatureQuery
 from cim.db.session import Session
 from cim.errors import NotFoundError
+from ogc_api.access import require
 from ogc_api.entity import matches, tag_of
 from ogc_api.parameters import parse_selection
 from ogc_api.state import ServerState, state_of
@@ -98,6 +100,7 @@ async def _asked(request: Request) -> tuple[ServerState, Any, FeatureQuery, Sess
     kernel = _kernel(request.path_params["layer"])
     current = await state.current()
     collection = current.collection(_LAYER)
+    require(request, Permission.READ, _LAYER)
     query = parse_selection(request.query_params, collection, current.choices).query
     return state, kernel, query, state.session(request)
 

@@ -4,12 +4,15 @@ import itertools
 import re
 import secrets
 import time
+from collections import deque
+from typing import Any
 
 import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cim.access import ANONYMOUS
+from cim.clock import utc_now
 from cim.settings import Settings
 from ogc_api.access import PRINCIPAL
 from ogc_api.audit import Audit
@@ -30,6 +33,14 @@ _SENT = "Authorization, Content-Type, Content-Crs, If-Match, If-None-Match, Pref
 _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._\-]{1,64}$")
 _ACTIONS = {"POST": "create", "PUT": "replace", "PATCH": "update", "DELETE": "delete"}
 _log = structlog.get_logger("ogc_api.request")
+
+
+_SLOW: deque[dict[str, Any]] = deque(maxlen=100)
+
+
+def slow_requests() -> list[dict[str, Any]]:
+    """Return the last slow requests of this process, newest first."""
+    return list(reversed(_SLOW))
 
 
 class Edge:
@@ -111,6 +122,9 @@ class Edge:
         action = scope.get(AUDIT_ACTION) or (_ACTIONS.get(method) if PRINCIPAL in scope else None)
         if action is not None:
             self._audit.note(principal, action, scope["path"], status, address=address, request_id=scope["cim.request_id"])
+        if seconds >= self._server.slow_request_s:
+            made = {"at": utc_now().isoformat(timespec="seconds"), "method": method, "path": scope["path"][:300], "status": status}
+            _SLOW.append({**made, "seconds": round(seconds, 3), "request_id": scope["cim.request_id"]})
         if self._server.access_log or status >= 500 or status in {401, 403, 429} or seconds >= self._server.slow_request_s:
             # The path without its query: codes and filters may be personal data.
             _log.info(

@@ -7,6 +7,7 @@ from cim.settings import ServerSettings
 from ogc_api.crs import CRS84
 from ogc_api.formats import FORMATS
 from ogc_api.openapi_paths import collection_paths, shared_paths
+from ogc_api.openapi_rest import finish
 
 _DROPPED = ("/asyncapi", "/TileMatrixSets", "/TileMatrixSets/{tileMatrixSetId}")
 _JSON_OBJECT = {"schema": {"type": "object"}}
@@ -49,7 +50,7 @@ def complete(document: dict[str, Any], settings: ServerSettings) -> dict[str, An
     paths.update(shared_paths())
     paths.update(_own_paths())
     made: dict[str, Any] = _local(document, set(parameters))
-    return made
+    return finish(made)
 
 
 def _local(value: Any, parameters: set[str]) -> Any:  # noqa: ANN401 - any JSON value

@@ -15,6 +15,8 @@ from starlette.responses import Response
 
 from cim.db.published import Tileset, fetch_tilesets
 from cim.errors import NotFoundError
+from ogc_api.access import principal_of
+from ogc_api.layer_access import require_file, visible_layers
 from ogc_api.parameters import refuse_unknown
 from ogc_api.state import state_of
 
@@ -123,8 +125,17 @@ async def layers(request: Request) -> Response:
         city["name"] = profile.name.model_dump()
     if bbox:
         city["bbox"] = list(bbox)
-    document = {"layers": [layer_document(one) for one in await fetch_tilesets(state.pool)], "city": city}
+    principal, published = principal_of(request), await fetch_tilesets(state.pool)
+    made = [layer_document(one) for one in await visible_layers(principal, state.pool, published)]
+    if principal.scope is not None and principal.sees("buildings"):
+        made = [*(_live_document(one) for one in published if one.layer == "buildings"), *made]
+    document = {"layers": made, "city": city}
     return Response(orjson.dumps(document), media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+
+def _live_document(one: Tileset) -> dict[str, Any]:
+    """Return the entry of a layer whose tiles are made for who asks; how many features that are nobody has counted."""
+    return {**layer_document(one), "href": f"3dtiles/{one.layer}/live/tileset.json", "n_features": None, "replaces": []}
 
 
 async def file(request: Request) -> Response:
@@ -132,6 +143,9 @@ async def file(request: Request) -> Response:
     state = state_of(request.app)
     store = open_store(state.settings.tiles_url)
     path = request.path_params["path"]
+    principal = principal_of(request)
+    if principal.is_restricted:
+        await require_file(principal, state.pool, (await state.current()).catalogue.tilesets, path)
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     asked = request.headers.get("if-none-match", "")
     tag = await asyncio.to_thread(store.tag, path)

@@ -5,6 +5,7 @@ from typing import Any
 
 from psycopg import sql as pg
 
+from cim.access import RowScope
 from cim.db import sqlfile
 from cim.db.catalog import Collection, collections
 from cim.db.read_pool import ReadPool
@@ -158,9 +159,14 @@ async def fetch_tilesets(pool: ReadPool) -> tuple[Tileset, ...]:
     )
 
 
-async def fetch_models(pool: ReadPool) -> list[dict[str, Any]]:
-    """Return the BIM models, by code."""
-    return [row[0] for row in await pool.rows(sqlfile.load("bim_models"))]
+async def fetch_models(pool: ReadPool, scope: RowScope | None = None) -> list[dict[str, Any]]:
+    """Return the BIM models inside a row filter, by code."""
+    return [row[0] for row in await pool.rows(sqlfile.load("bim_models"), scope=scope)]
+
+
+async def fetch_visible_models(pool: ReadPool, scope: RowScope) -> set[str]:
+    """Return the codes of the BIM models inside a row filter."""
+    return {str(row[0]) for row in await pool.rows("SELECT code FROM bim_model", scope=scope)}
 
 
 async def fetch_schema_version(pool: ReadPool) -> str | None:

@@ -31,6 +31,9 @@ _OPEN = (
 )  # fmt: skip
 """Tables without places of their own, which a restricted principal reads whole."""
 
+_COLUMNS = {"change_event": ("id",)}
+"""Tables of which a restricted principal reads these columns only: that something changed, not what."""
+
 _COUNTY = "county_code = ANY ((SELECT cim_scope('counties'))::text[])"
 _FINE = "(SELECT cim_scope_is_fine())"
 _PLACE = (
@@ -86,7 +89,7 @@ _LEAKPROOF = ("geometry_overlaps(geometry, geometry)",)
 
 def fingerprint() -> str:
     """Return a text that changes with the rules."""
-    return hashlib.sha256(repr((POLICIES, _OPEN, _SECRET, _FUNCTIONS, _LEAKPROOF)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((POLICIES, _OPEN, _COLUMNS, _SECRET, _FUNCTIONS, _LEAKPROOF)).encode()).hexdigest()[:16]
 
 
 def create_roles(connection: Connection) -> None:
@@ -160,6 +163,8 @@ def _grant(connection: Connection, name: str) -> None:
     connection.execute(pg.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}").format(table, pg.Identifier(EDITOR)))
     if name in _OPEN or name in POLICIES:
         connection.execute(pg.SQL("GRANT SELECT ON {} TO {}").format(table, pg.Identifier(SCOPED)))
+    for column in _COLUMNS.get(name, ()):
+        connection.execute(pg.SQL("GRANT SELECT ({}) ON {} TO {}").format(pg.Identifier(column), table, pg.Identifier(SCOPED)))
     if name in POLICIES:
         condition = pg.SQL(POLICIES[name])
         for statement in ("DROP POLICY IF EXISTS cim_all ON {}", "DROP POLICY IF EXISTS cim_scope ON {}"):
