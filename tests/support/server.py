@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -34,25 +35,26 @@ def running_server(settings: Settings, *more: str, log: Path | None = None, **ch
     base = f"http://127.0.0.1:{port}"
     argv = [sys.executable, "-m", "cim", "serve", "--port", str(port), *more]
     with contextlib.ExitStack() as stack:
-        errors = subprocess.PIPE if log is None else stack.enter_context(log.open("w", encoding="utf-8"))
+        # A file, not a pipe: nobody reads it while the server runs, and a full pipe would stop the server.
+        errors = stack.enter_context(log.open("w+", encoding="utf-8") if log else tempfile.TemporaryFile("w+", encoding="utf-8"))
         child = subprocess.Popen(argv, env={**environment(settings), **changes}, stdout=subprocess.DEVNULL, stderr=errors, text=True)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(URLError, ConnectionError, TimeoutError):
-                urllib.request.urlopen(f"{base}/healthz", timeout=2)  # noqa: S310 - our own server
-                break
-            if child.poll() is not None or time.monotonic() > deadline:
-                child.kill()
-                raise RuntimeError(f"the server did not start: {child.stderr.read() if child.stderr else ''}")
-            time.sleep(0.1)
-        yield base
-    finally:
-        child.terminate()
         try:
-            child.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        if child.stderr is not None:
-            child.stderr.close()
+            deadline = time.monotonic() + 60
+            while True:
+                with contextlib.suppress(URLError, ConnectionError, TimeoutError):
+                    urllib.request.urlopen(f"{base}/healthz", timeout=2)  # noqa: S310 - our own server
+                    break
+                if child.poll() is not None or time.monotonic() > deadline:
+                    child.kill()
+                    child.wait()
+                    errors.seek(0)
+                    raise RuntimeError(f"the server did not start: {errors.read()}")
+                time.sleep(0.1)
+            yield base
+        finally:
+            child.terminate()
+            try:
+                child.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
