@@ -36,7 +36,10 @@ def running_server(settings: Settings, *more: str, log: Path | None = None, **ch
     argv = [sys.executable, "-m", "cim", "serve", "--port", str(port), *more]
     with contextlib.ExitStack() as stack:
         # A file, not a pipe: nobody reads it while the server runs, and a full pipe would stop the server.
-        errors = stack.enter_context(log.open("w+", encoding="utf-8") if log else tempfile.TemporaryFile("w+", encoding="utf-8"))
+        if log is None:
+            errors = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
+        else:
+            errors = stack.enter_context(log.open("w+", encoding="utf-8"))
         child = subprocess.Popen(argv, env={**environment(settings), **changes}, stdout=subprocess.DEVNULL, stderr=errors, text=True)
         try:
             deadline = time.monotonic() + 60
