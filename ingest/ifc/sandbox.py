@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 
 from cim.errors import SourceSyntaxError
 
+_KEPT = (
+    "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONUTF8", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+)  # fmt: skip
 _GIB = 1024**3
 SEMANTICS_TIMEOUT_S = 600
 GEOMETRY_TIMEOUT_S = 900
@@ -58,6 +62,18 @@ def _limits(size_bytes: int, timeout_s: int) -> Callable[[], None]:
     return apply
 
 
+def child_environment(scratch: Path) -> dict[str, str]:
+    """Return the environment of the child: what the interpreter needs, nothing that opens the store or anything else.
+
+    Parameters
+    ----------
+    scratch
+        Its home.
+    """
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "PYTHONPATH": str(Path(__file__).resolve().parent.parent.parent), "HOME": str(scratch)}
+
+
 def _run(argv: list[str], size_bytes: int, timeout_s: int, scratch: Path) -> str:
     """Run the child; return an empty text or what ended it."""
     command = [sys.executable, "-m", "ingest.ifc.child", *argv]
@@ -65,7 +81,7 @@ def _run(argv: list[str], size_bytes: int, timeout_s: int, scratch: Path) -> str
         done = subprocess.run(
             command,
             cwd=scratch,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent.parent), "HOME": str(scratch)},
+            env=child_environment(scratch),
             capture_output=True,
             timeout=timeout_s,
             preexec_fn=_limits(size_bytes, timeout_s),
