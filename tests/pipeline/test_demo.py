@@ -138,13 +138,17 @@ def _glb_codes(content):
     document = json.loads(content[20 : 20 + length])
     binary = content[20 + length + 8 :]
     view = document["bufferViews"]
-    column = document["extensions"]["EXT_structural_metadata"]["propertyTables"][0]["properties"]["code"]
+    properties = document["extensions"]["EXT_structural_metadata"]["propertyTables"][0]["properties"]
+    if "code" not in properties:
+        return []  # a block of the far view stands for many buildings
+    column = properties["code"]
 
     def part(index):
         start = view[index].get("byteOffset", 0)
         return binary[start : start + view[index]["byteLength"]]
 
-    offsets = np.frombuffer(part(column["stringOffsets"]), dtype="<u4")
+    width = {"UINT8": "<u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8"}[column.get("stringOffsetType", "UINT32")]
+    offsets = np.frombuffer(part(column["stringOffsets"]), dtype=width).astype(int)
     values = part(column["values"])
     return [values[a:b].decode() for a, b in itertools.pairwise(offsets)]
 
