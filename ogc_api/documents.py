@@ -43,7 +43,7 @@ def _complete_landing(document: dict[str, Any]) -> dict[str, Any]:
             {"rel": "related", "type": "application/json", "title": "3D Tiles layers / 三维瓦片图层", "href": f"{BASE}/3dtiles/?f=json"},
             {
                 "rel": "related",
-                "type": "application/geo+json",
+                "type": "application/json",
                 "title": "Data resource catalogue / 数据资源目录",
                 "href": f"{BASE}/records",
             },

@@ -48,9 +48,9 @@ async def listing(request: Request) -> Response:
         found = [one for one in found if one["bbox"] and any(_meet(one["bbox"], box) for box in boxes)]
     base = base_url(request, state.settings)
     page = found[offset : offset + limit]
-    links = [{"rel": "self", "type": "application/geo+json", "href": f"{base}/records"}]
+    links = [{"rel": "self", "type": "application/json", "href": f"{base}/records"}]
     if offset + limit < len(found):
-        links.append({"rel": "next", "type": "application/geo+json", "href": f"{base}/records?limit={limit}&offset={offset + limit}"})
+        links.append({"rel": "next", "type": "application/json", "href": f"{base}/records?limit={limit}&offset={offset + limit}"})
     document = {"type": "FeatureCollection", "numberMatched": len(found), "numberReturned": len(page), "features": page, "links": links}
     if request.query_params.get("f") == "dcat":
         return Response(orjson.dumps(_dcat(page, base), default=str), media_type="application/ld+json")

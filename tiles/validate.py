@@ -225,13 +225,15 @@ class Checker:
             self._tile(child, transform, error, f"{place}/{number}", folder, (box, transform))
 
     def _content(self, path: str, box: list[float], transform: Floats, error: float, place: str) -> None:
-        if path.endswith(".json"):
+        # Tiles made on request carry their filter behind the name.
+        name = path.partition("?")[0]
+        if name.endswith(".json"):
             self.document(path, transform, error, place, (box, transform))
             return
         if path in self.files:
             self.report.faults.append(f"{place} {path}: is shown twice")
         self.files.add(path)
-        if not path.endswith((".glb", ".b3dm")):
+        if not name.endswith((".glb", ".b3dm")):
             self.report.unchecked += 1
             return
         try:

@@ -22,7 +22,7 @@ def check(code: str, scheme: str | None) -> dict[str, Any]:
     try:
         chosen.verify(code)
     except CodeError as error:
-        likely = [slip.code for slip in slips(code, chosen)[:_LIKELY]]
+        likely = [slip.code for slip in slips(code, chosen)]
         return {"code": code, "scheme": chosen.id, "valid": False, "fault": error.message, "likely": likely}
     return {"code": code, "scheme": chosen.id, "valid": True, "fault": "", "likely": []}
 
@@ -34,7 +34,9 @@ def _run(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
         known = which_are_known(connection, asked)
     for row in rows:
         row["known_in"] = known.get(row["code"])
-        row["likely"] = sorted(row["likely"], key=lambda code: code not in known)
+        # A registered code is far likelier than one whose division alone exists.
+        row["likely"].sort(key=lambda code: (code not in known, known.get(code, "").startswith("division")))
+        del row["likely"][_LIKELY:]
     return {"codes": rows, "wrong": sum(not row["valid"] for row in rows)}
 
 
