@@ -29,7 +29,8 @@ check: bootstrap ## lint, types, layers, scripts
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@scripts/check_repository.sh
-	@cd viewer && PATH="$$(cat ../.tools/node-bin):$$PATH" npm run --silent typecheck && PATH="$$(cat ../.tools/node-bin):$$PATH" npm test --silent
+	@cd viewer && PATH="$$(cat ../.tools/node-bin):$$PATH" npm run --silent typecheck && PATH="$$(cat ../.tools/node-bin):$$PATH" npm run --silent lint && \
+	  PATH="$$(cat ../.tools/node-bin):$$PATH" npm run --silent types:check && PATH="$$(cat ../.tools/node-bin):$$PATH" npm test --silent
 
 bench: bootstrap ## run the benchmarks
 	@for file in benchmarks/[a-z]*.py; do case $$file in */data.py) ;; *) $(PY) $$file $(ARGS) ;; esac; done

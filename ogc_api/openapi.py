@@ -6,6 +6,7 @@ from cim.db.catalog import Attribute, collections
 from cim.settings import ServerSettings
 from ogc_api.crs import CRS84
 from ogc_api.formats import FORMATS
+from ogc_api.openapi_answers import describe_answers
 from ogc_api.openapi_paths import collection_paths, shared_paths
 from ogc_api.openapi_rest import finish
 
@@ -50,7 +51,7 @@ def complete(document: dict[str, Any], settings: ServerSettings) -> dict[str, An
     paths.update(shared_paths())
     paths.update(_own_paths())
     made: dict[str, Any] = _local(document, set(parameters))
-    return finish(made)
+    return describe_answers(finish(made))
 
 
 def _local(value: Any, parameters: set[str]) -> Any:  # noqa: ANN401 - any JSON value
@@ -133,10 +134,13 @@ def _responses(*more: str) -> dict[str, Any]:
     return {"200": good, **{status: {"description": texts[status], "content": error} for status in ("400", *more, "503")}}
 
 
+_LANG = {"name": "lang", "in": "query", "description": "language", "schema": {"type": "string", "enum": ["en", "zh"]}}
+
+
 def _own_paths() -> dict[str, Any]:
     layer = {"name": "layer", "in": "path", "required": True, "schema": {"type": "string"}, "description": "e.g. buildings"}
     return {
-        "/3dtiles": _get("3D layers of the city", "get3dLayers"),
+        "/3dtiles": _get("3D layers of the city", "get3dLayers", _LANG),
         "/3dtiles/{layer}/tileset.json": _get("3D Tiles 1.1 tileset of a layer", "get3dTileset", layer),
         "/3dtiles/{layer}/live/tileset.json": _get(
             "3D Tiles 1.1 made on request: takes the filters and the datetime of the items", "getLive3dTileset", layer

@@ -16,6 +16,17 @@ export default defineConfig(({ command }) => ({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 6000,
+    rolldownOptions: {
+      output: {
+        // The engines are chunks of their own: they stay in the browser's cache when the viewer changes.
+        codeSplitting: {
+          groups: [
+            { name: "cesium", test: /node_modules[\\/](@cesium|cesium)[\\/]/ },
+            { name: "maplibre", test: /node_modules[\\/]maplibre-gl[\\/]/ },
+          ],
+        },
+      },
+    },
   },
   server: { proxy: { "/collections": SERVER, "/3dtiles": SERVER } },
   test: { include: ["test/**/*.test.ts"] },

@@ -1,21 +1,21 @@
 /** Wires the 3D view to the page: layers, picking, search, links. */
 import { ScreenSpaceEventHandler, ScreenSpaceEventType, type CesiumWidget } from "cesium";
-import { bounds, readItem, union, type BBox, type Item, type LayerList } from "./api";
-import { Colouring } from "./colouring";
-import { bindKeys, drawControls } from "./controls";
-import { language, onLanguage, type Key } from "./i18n";
-import { Layers, type Layer, type Picked } from "./layers";
-import type { Notices } from "./notices";
-import { Panel } from "./panel";
-import * as scene from "./scene";
-import { collectionsFor, findByCode } from "./search";
-import { SearchBox } from "./searchBox";
-import { endOfDay } from "./moment";
-import type { Shell } from "./shell";
+import { bounds, readItem, union, type BBox, type Item, type LayerList } from "./api/api";
+import { Colouring } from "./style/colouring";
+import { bindKeys, drawControls } from "./scene/controls";
+import { language, onLanguage, type Key } from "./i18n/i18n";
+import { Layers, type Layer, type Picked } from "./layers/layers";
+import type { Notices } from "./page/notices";
+import { Panel } from "./selection/panel";
+import * as scene from "./scene/scene";
+import { collectionsFor, findByCode } from "./search/search";
+import { SearchBox } from "./search/searchBox";
+import { endOfDay } from "./layers/moment";
+import type { Shell } from "./page/shell";
 import { exposeForTests } from "./testHandle";
-import { groundHeight } from "./ground";
-import { drawTree } from "./tree";
-import { formatHash, parseHash, type ViewState } from "./urlState";
+import { groundHeight } from "./scene/ground";
+import { drawTree } from "./layers/tree";
+import { formatHash, parseHash, type ViewState } from "./page/urlState";
 
 const FEATURE_RADIUS_M = 80;
 const PHONE_WIDTH = 700;
@@ -43,8 +43,8 @@ export class App {
     const buildings = list.layers.find(({ kind }) => kind === "buildings");
     this.colouring = new Colouring(shell.legend, this.layers, buildings, () => this.saveHash());
     this.ground = list.city.ground_height_m ?? 0;
-    const boxes = [list.city.bbox, union(list.layers.filter(({ kind }) => kind === "buildings").map(({ bbox }) => bbox)), union(list.layers.map(({ bbox }) => bbox))];
-    this.cityBox = boxes.find((box) => union([box]) !== undefined && !scene.isWholeEarth(box as BBox));
+    const boxes: (BBox | undefined)[] = [union([list.city.bbox]), union(list.layers.filter(({ kind }) => kind === "buildings").map(({ bbox }) => bbox)), union(list.layers.map(({ bbox }) => bbox))];
+    this.cityBox = boxes.find((box) => box !== undefined && !scene.isWholeEarth(box));
     this.bind();
   }
 

@@ -1,9 +1,9 @@
 /** Entry: draws the page, asks the server for its layers, then loads the 3D engine. */
 import "./style.css";
-import { ApiError, readLayers, reason, type LayerList } from "./api";
-import { onLanguage, pick, startLanguage, t } from "./i18n";
-import { Notices } from "./notices";
-import { drawShell } from "./shell";
+import { ApiError, readLayers, reason, type LayerList } from "./api/api";
+import { onLanguage, pick, startLanguage, t } from "./i18n/i18n";
+import { Notices } from "./page/notices";
+import { drawShell } from "./page/shell";
 
 function setState(state: "loading" | "ready" | "error"): void {
   document.body.dataset["state"] = state;

@@ -1,10 +1,10 @@
 /** Handle for automated tests and for people at the browser console. */
 import type { CesiumWidget } from "cesium";
 import type { App } from "./app";
-import { reason } from "./api";
-import { language } from "./i18n";
-import type { Layer, Picked } from "./layers";
-import type { Notices } from "./notices";
+import { reason } from "./api/api";
+import { language } from "./i18n/i18n";
+import type { Layer, Picked } from "./layers/layers";
+import type { Notices } from "./page/notices";
 
 export interface LayerState {
   visible: boolean;

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { ApiError, bounds, itemPath, readItem, serviceUrl, union } from "../src/api";
-import { collectionsFor, findByCode } from "../src/search";
+import { ApiError, bounds, itemPath, readItem, serviceUrl, union } from "../src/api/api";
+import { collectionsFor, findByCode } from "../src/search/search";
 
 const root = new URL("https://city.example/cim/");
 const answer = (status: number, body: unknown = {}): Response => new Response(JSON.stringify(body), { status });
@@ -10,9 +10,10 @@ afterEach(() => vi.unstubAllGlobals());
 function serve(reply: (path: string) => Response): string[] {
   const asked: string[] = [];
   vi.stubGlobal("document", { baseURI: "https://city.example/cim/viewer/" });
-  vi.stubGlobal("fetch", (url: URL) => {
-    asked.push(url.pathname);
-    return Promise.resolve(reply(url.pathname));
+  vi.stubGlobal("fetch", (request: Request) => {
+    const path = new URL(request.url).pathname;
+    asked.push(path);
+    return Promise.resolve(reply(path));
   });
   return asked;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { attributeLines, valueText } from "../src/attributes";
+import { attributeLines, valueText } from "../src/selection/attributes";
 
 const schema = {
   year_built: { title: "Year built", "x-ogc-propertySeq": 2 },

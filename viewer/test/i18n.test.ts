@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { chooseLanguage, words, type Key } from "../src/i18n";
+import { chooseLanguage, words, type Key } from "../src/i18n/i18n";
 
 const keys = Object.keys(words.en) as Key[];
 const places = (text: string): string[] => (text.match(/\{\w+\}/g) ?? []).sort();

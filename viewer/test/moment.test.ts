@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { endOfDay, tilesAt } from "../src/moment";
+import { endOfDay, tilesAt } from "../src/layers/moment";
 
 const NOW = new Date("2026-06-01T12:00:00");
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parsePosition } from "../src/search";
+import { parsePosition } from "../src/search/search";
 
 test("positions are read longitude first, with the usual separators", () => {
   expect(parsePosition("114.39, 30.51")).toEqual([114.39, 30.51]);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { baseColour, NETWORKS, networkColour, SELECTED, UNKNOWN_USE, useColour } from "../src/style";
+import { baseColour, NETWORKS, networkColour, SELECTED, UNKNOWN_USE, useColour } from "../src/style/style";
 
 const KINDS = ["water", "rainwater", "sewage", "gas", "heat", "power", "lighting", "telecom", "road"];
 

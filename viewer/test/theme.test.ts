@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { classColour, classesOf, classOf, isTheme, NONE, THEMES } from "../src/theme";
+import { classColour, classesOf, classOf, isTheme, NONE, THEMES } from "../src/style/theme";
 
 test("each theme has distinct colours and a class for what is not recorded", () => {
   for (const theme of THEMES) {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatHash, parseHash, type ViewState } from "../src/urlState";
+import { formatHash, parseHash, type ViewState } from "../src/page/urlState";
 
 const full: ViewState = {
   camera: { longitude: 114.401235, latitude: 30.506789, height: 812.5, heading: 20.5, pitch: -35.1 },

@@ -1,5 +1,5 @@
 /** What a link to the viewer carries: camera, visible layers, selected code. Kept in the hash, so it never reaches a log. */
-import { isTheme, type ThemeId } from "./theme";
+import { isTheme, type ThemeId } from "../style/theme";
 
 export interface CameraState {
   /** Degrees, WGS 84. */

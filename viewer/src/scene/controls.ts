@@ -1,7 +1,7 @@
 /** Camera buttons and keys, so that the view can be moved without a mouse. */
 import { Math as CesiumMath, type CesiumWidget } from "cesium";
-import { button, icon } from "./dom";
-import { t } from "./i18n";
+import { button, icon } from "../page/dom";
+import { t } from "../i18n/i18n";
 
 const STEP = 0.15;
 

@@ -1,8 +1,8 @@
 /** Turns attributes into titled, ordered lines of text. Pure. */
-import type { Schema } from "./api";
-import { pick, t, type Language } from "./i18n";
+import type { Schema } from "../api/api";
+import { pick, t, type Language } from "../i18n/i18n";
 import { valueTitle } from "./fieldValue";
-import { useTitle } from "./style";
+import { useTitle } from "../style/style";
 
 export interface Line {
   name: string;
@@ -56,5 +56,5 @@ export function valueText(value: unknown, language: Language): string {
   }
   if (typeof value === "boolean") return value ? t("panel.yes") : t("panel.no");
   if (Array.isArray(value)) return value.map((part) => valueText(part, language)).join(", ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

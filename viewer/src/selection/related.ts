@@ -1,7 +1,7 @@
 /** What hangs on a feature: its building, addresses, units, earlier states, the codes it came from and became. */
-import { readHistory, readOfBuilding, type Item, type Lineage, type Version } from "./api";
-import { button, h } from "./dom";
-import { language, t } from "./i18n";
+import { readHistory, readOfBuilding, type Item, type Lineage } from "../api/api";
+import { button, h } from "../page/dom";
+import { language, t } from "../i18n/i18n";
 
 export type Go = (collection: string, code: string) => void;
 
@@ -41,7 +41,7 @@ async function historyOf(collection: string, code: string, go: Go): Promise<HTML
   return section(t("panel.history"), "history", h("ol", {}, ...rows, ...found.lineage.map((row) => lineageRow(row, code, go))));
 }
 
-function versionRow({ properties }: Version): HTMLElement {
+function versionRow({ properties }: Item): HTMLElement {
   const until = properties["valid_to"];
   const ends = typeof until === "string" ? t("panel.until", { date: day(until) }) : t("panel.current");
   const words = [properties["operation"], properties["reason"]].filter((word): word is string => typeof word === "string" && word !== "");

@@ -1,6 +1,6 @@
 /** Notices of the data provider (synthetic data, licences) and messages of the viewer. */
 import { button, h, icon } from "./dom";
-import { pick, t, type Key, type Localised } from "./i18n";
+import { pick, t, type Key, type Localised } from "../i18n/i18n";
 
 const isAttribution = (notice: Localised): boolean => pick(notice).includes("©");
 

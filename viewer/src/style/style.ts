@@ -1,5 +1,5 @@
 /** Colours of buildings by use and of networks by kind. Pure: knows nothing of the 3D engine. */
-import type { Localised } from "./i18n";
+import type { Localised } from "../i18n/i18n";
 
 export const SELECTED = "#ffe600";
 export const UNKNOWN_USE = "#b9bdc1";

@@ -1,7 +1,7 @@
 /** The page around the 3D view. Drawn at once, before the engine is loaded. */
-import { serviceUrl } from "./api";
+import { serviceUrl } from "../api/api";
 import { h, icon } from "./dom";
-import { language, onLanguage, setLanguage, t, type Language } from "./i18n";
+import { language, onLanguage, setLanguage, t, type Language } from "../i18n/i18n";
 
 export interface Shell {
   title: HTMLElement;

@@ -1,6 +1,6 @@
 /** The chosen attribute, its classes and their counts; tells the layers and the legend. */
-import { readCount, readSchema, type LayerInfo } from "./api";
-import { language, t } from "./i18n";
+import { readCount, readSchema, type LayerInfo, type Schema } from "../api/api";
+import { language, t } from "../i18n/i18n";
 import { drawLegend } from "./legend";
 import { classesOf, type ThemeClass, type ThemeId } from "./theme";
 
@@ -53,7 +53,7 @@ export class Colouring {
     const mine = this.turn;
     const { theme } = this;
     // The legend has its own words for the usual values.
-    const schema = await readSchema(buildings.collection, language()).catch(() => ({}) as Awaited<ReturnType<typeof readSchema>>);
+    const schema = await readSchema(buildings.collection, language()).catch((): Schema => ({}));
     if (mine !== this.turn) return;
     this.classes = classesOf(theme, schema[theme], t("legend.unknown"));
     this.counts = new Map();

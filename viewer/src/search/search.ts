@@ -1,6 +1,6 @@
 /** What a search text means: a code, a position, or words to look for in names and addresses. */
-import { readItem, readMatches, type Item } from "./api";
-import { language } from "./i18n";
+import { codeOf, readItem, readMatches, type Item } from "../api/api";
+import { language } from "../i18n/i18n";
 
 export interface Found {
   collection: string;
@@ -73,7 +73,7 @@ export async function suggest(text: string): Promise<Suggestion[]> {
 }
 
 function describe(collection: string, item: Item, names: readonly string[]): Suggestion {
-  const code = String(item.id ?? item.properties["code"] ?? "");
+  const code = codeOf(item);
   const texts = names.map((name) => item.properties[name]).filter((value): value is string => typeof value === "string" && value !== "");
   return { collection, code, text: texts[0] ?? code, detail: texts[1] ?? code };
 }

@@ -1,7 +1,7 @@
 /** Colouring buildings by one attribute: classes, their colours, titles and filters. Pure: knows nothing of the 3D engine. */
-import type { Field } from "./api";
-import { valueTitle } from "./fieldValue";
-import { pick, type Key, type Localised } from "./i18n";
+import type { Field } from "../api/api";
+import { valueTitle } from "../selection/fieldValue";
+import { pick, type Key, type Localised } from "../i18n/i18n";
 import { UNKNOWN_USE, useColour, useTitle } from "./style";
 
 export type ThemeId = "use" | "structure" | "height_m" | "storeys_above" | "year_built" | "safety_grade";

@@ -11,12 +11,12 @@ import {
   type CesiumWidget,
   type StyleExpression,
 } from "cesium";
-import { serviceRoot, serviceUrl, type LayerInfo } from "./api";
-import { t } from "./i18n";
-import { baseColour, BLOCK, SELECTED } from "./style";
+import { serviceRoot, serviceUrl, type LayerInfo } from "../api/api";
+import { t } from "../i18n/i18n";
+import { baseColour, BLOCK, SELECTED } from "../style/style";
 import { tilesAt } from "./moment";
-import { classColour, classOf, type ThemeId } from "./theme";
-import { whenShown } from "./tilesReady";
+import { classColour, classOf, type ThemeId } from "../style/theme";
+import { whenShown } from "../scene/tilesReady";
 
 export type Status = "idle" | "loading" | "ready" | "failed";
 
@@ -39,6 +39,10 @@ function skyLight(): ImageBasedLighting {
 function isBlock(layer: Layer, feature: Cesium3DTileFeature): boolean {
   const code: unknown = feature.getProperty(layer.codeProperty);
   return code === undefined || code === null || code === "";
+}
+
+function text(code: unknown): string {
+  return typeof code === "string" ? code : JSON.stringify(code);
 }
 
 export class Layer {
@@ -127,7 +131,7 @@ export class Layers {
     if (!layer || code === undefined || code === null || code === "") return undefined;
     const properties: Record<string, unknown> = {};
     for (const name of object.getPropertyIds()) properties[name] = object.getProperty(name);
-    return { layer: layer.info.id, code: String(code), properties };
+    return { layer: layer.info.id, code: text(code), properties };
   }
 
   private async load(layer: Layer): Promise<void> {
@@ -146,7 +150,7 @@ export class Layers {
         environmentMapOptions: { enabled: false },
         enableCollision: false,
         cullRequestsWhileMoving: true,
-      } as Cesium3DTileset.ConstructorOptions);
+      });
       if (isStale()) return tileset.destroy();
       this.attach(layer, tileset);
       await whenShown(tileset, this.widget.scene, () => layer.visible && layer.tileset === tileset);
@@ -194,7 +198,7 @@ export class Layers {
       if (this.hiddenClasses.size > 0 && this.hiddenClasses.has(this.classIn(feature))) return false;
       return this.hidden.size === 0 || !this.hidden.has(this.codeOf(layer, feature));
     };
-    style.color = { evaluateColor: colour, evaluate: colour } as unknown as StyleExpression;
+    style.color = { evaluateColor: colour, evaluate: colour };
     style.show = { evaluate: show } as unknown as StyleExpression;
     return style;
   }
@@ -206,7 +210,7 @@ export class Layers {
   }
 
   private codeOf(layer: Layer, feature: Cesium3DTileFeature): string {
-    return String(feature.getProperty(layer.codeProperty));
+    return text(feature.getProperty(layer.codeProperty));
   }
 
   private colour(css: string): Color {

@@ -16,8 +16,8 @@ import {
   RequestScheduler,
   Transforms,
 } from "cesium";
-import type { BBox } from "./api";
-import type { CameraState } from "./urlState";
+import type { BBox } from "../api/api";
+import type { CameraState } from "../page/urlState";
 
 export interface SceneOptions {
   /** Keep the drawing buffer, for screenshots. */

@@ -1,7 +1,7 @@
 /** The search field: suggestions while typing (WAI-ARIA combobox with a list), codes and positions on Enter. */
-import { reason } from "./api";
-import { h } from "./dom";
-import { onLanguage, t, type Key } from "./i18n";
+import { reason } from "../api/api";
+import { h } from "../page/dom";
+import { onLanguage, t, type Key } from "../i18n/i18n";
 import { parsePosition, suggest, type Suggestion } from "./search";
 
 export type Answer = [Key, Record<string, string>] | undefined;

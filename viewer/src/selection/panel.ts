@@ -1,8 +1,8 @@
 /** The panel of one feature: code, attributes of the register, link to the OGC API item. */
-import { itemPath, readCollectionTitles, readItem, readSchema, reason, serviceUrl, type Item, type Schema } from "./api";
+import { itemPath, readCollectionTitles, readItem, readSchema, reason, serviceUrl, type Item, type Schema } from "../api/api";
 import { attributeLines } from "./attributes";
-import { button, h, icon } from "./dom";
-import { language, onLanguage, t } from "./i18n";
+import { button, h, icon } from "../page/dom";
+import { language, onLanguage, t } from "../i18n/i18n";
 import { relatedSections, type Go } from "./related";
 
 export interface Shown {

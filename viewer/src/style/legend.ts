@@ -1,6 +1,6 @@
 /** Legend of the buildings: choice of the attribute, one row per class with its number, a click hides or shows the class. */
-import { h } from "./dom";
-import { language, t } from "./i18n";
+import { h } from "../page/dom";
+import { language, t } from "../i18n/i18n";
 import { THEMES, TITLES, isTheme, type ThemeClass, type ThemeId } from "./theme";
 
 export interface LegendState {
@@ -13,9 +13,9 @@ export interface LegendState {
 }
 
 export interface LegendActions {
-  choose(theme: ThemeId): void;
-  toggle(id: string, on: boolean): void;
-  showAll(): void;
+  choose: (theme: ThemeId) => void;
+  toggle: (id: string, on: boolean) => void;
+  showAll: () => void;
 }
 
 export function drawLegend(root: HTMLElement, state: LegendState, actions: LegendActions): void {

@@ -1,10 +1,10 @@
 /** The layer tree: one switch per layer of the server, grouped by kind. */
-import { reason, type LayerKind } from "./api";
-import { button, h, icon } from "./dom";
-import { language, pick, t } from "./i18n";
+import { reason, type LayerKind } from "../api/api";
+import { button, h, icon } from "../page/dom";
+import { language, pick, t } from "../i18n/i18n";
 import type { Layer } from "./layers";
-import { colourMark } from "./legend";
-import { networkColour } from "./style";
+import { colourMark } from "../style/legend";
+import { networkColour } from "../style/style";
 
 export interface TreeActions {
   toggle(layer: Layer, on: boolean): void;

@@ -1,0 +1,26 @@
+"""What a browser must fetch before the engines: ADR 0018 allows 600 kB gzip."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+DIST = Path(__file__).resolve().parent.parent.parent / "viewer" / "dist"
+MOST_BYTES = 600_000
+
+
+def test_the_viewer_without_the_3d_engine_is_at_most_600_kb_gzip():
+    if not (DIST / "index.html").is_file():
+        pytest.fail("viewer/dist is missing; run scripts/bootstrap.sh")
+    files = [one for one in (DIST / "assets").rglob("*") if one.suffix in (".js", ".mjs", ".css")]
+    engine = [one for one in files if one.name.startswith("cesium-")]
+    assert engine, "the 3D engine has no chunk of its own"
+    sizes = {one.name: len(gzip.compress(one.read_bytes(), 6)) for one in files if one not in engine}
+    assert sum(sizes.values()) <= MOST_BYTES, sizes
+
+
+def test_no_address_of_another_host_is_in_the_viewers_own_code():
+    own = [one for one in (DIST / "assets").glob("*.js") if not one.name.startswith(("cesium-", "maplibre-"))]
+    fetched = ("unpkg.com", "jsdelivr.net", "cdnjs.", "fontawesome.com", "googleapis.com")
+    assert own
+    assert [(one.name, host) for one in own for host in fetched if host in one.read_text(encoding="utf-8")] == []
