@@ -56,8 +56,10 @@ def as_dbf(folder):
 
 def as_shapefile(folder):
     """With geometry: points at (Y, X), for X is the northing."""
-    for part, shape in (("POINT", "MakePoint(CAST(Y AS real), CAST(X AS real))"),
-                        ("LINE", "MakeLine(MakePoint(CAST(S_Y AS real), CAST(S_X AS real)), MakePoint(CAST(E_Y AS real), CAST(E_X AS real)))")):
+    for part, shape in (
+        ("POINT", "MakePoint(CAST(Y AS real), CAST(X AS real))"),
+        ("LINE", "MakeLine(MakePoint(CAST(S_Y AS real), CAST(S_X AS real)), MakePoint(CAST(E_Y AS real), CAST(E_X AS real)))"),
+    ):
         more = ("-dialect", "SQLite", "-sql", f"SELECT *, {shape} FROM {KIND}{part}", "-a_srs", "EPSG:4547", "-lco", "ENCODING=UTF-8")
         ogr2ogr(folder / f"{KIND}{part}.shp", part, "ESRI Shapefile", *more)
     return [folder / f"{KIND}{part}.shp" for part in ("POINT", "LINE")]
