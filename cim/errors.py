@@ -20,6 +20,8 @@ Tree::
         ConflictError
         StorageFullError
       CodeError
+      RemoteError
+        RemoteUnavailableError
       TileError
         InvalidTilesetError
       RequestError
@@ -183,6 +185,30 @@ class CodeError(CimError):
     """A building, unit or component code that its scheme refuses."""
 
     code = "code"
+
+
+class RemoteError(CimError):
+    """Another server refused, or its job failed.
+
+    Parameters
+    ----------
+    remote_code
+        Code of the error over there, which then is the code of this one.
+    """
+
+    code = "remote"
+
+    def __init__(self, message: str, *, hint: str = "", remote_code: str = "") -> None:
+        super().__init__(message, hint=hint)
+        if remote_code:
+            self.__dict__["code"] = remote_code
+
+
+class RemoteUnavailableError(RemoteError):
+    """Another server does not answer; trying again later may succeed."""
+
+    code = "remote.unavailable"
+    retryable = True
 
 
 class TileError(CimError):

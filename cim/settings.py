@@ -56,6 +56,10 @@ class ServerSettings(BaseModel):
     rate_burst: int = Field(default=200, ge=1, description="requests a client may send at once under the rate limit")
     body_limit_bytes: int = Field(default=10_485_760, ge=1024, description="largest request body [byte], uploads of models excepted")
     upload_limit_bytes: int = Field(default=4_294_967_296, ge=1024, description="largest upload of a model [byte]")
+    upload_quota_bytes: int = Field(
+        default=17_179_869_184, ge=1024, description="uploads of one person that are on the way or waiting for their job [byte]"
+    )
+    upload_keep_hours: int = Field(default=48, ge=1, description="time an upload may be resumed and asked about [h]")
     access_log: bool = Field(default=False, description="log every request, not only writes, refusals, faults and slow ones")
     log_json: bool = Field(default=False, description="log lines of the server as JSON")
     slow_request_s: float = Field(default=2.0, gt=0, description="requests that take longer are logged [s]")
@@ -117,6 +121,15 @@ class AccessSettings(BaseModel):
         return role
 
 
+class ClientSettings(BaseModel):
+    """How this machine talks to another one's server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    server: str = Field(default="", description="address of the server that models are uploaded to, e.g. https://cim.example.org")
+    token: SecretStr | None = Field(default=None, description="token for that server, see cim token create")
+
+
 class Settings(BaseSettings):
     """All deployment settings."""
 
@@ -132,6 +145,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     tiles: TilesSettings = TilesSettings()
     access: AccessSettings = AccessSettings()
+    client: ClientSettings = ClientSettings()
 
     @property
     def cluster_dir(self) -> Path:

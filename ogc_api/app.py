@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -13,28 +12,34 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from cim.access import Permission
-from cim.db.published import fetch_models
 from cim.errors import CimError
 from cim.settings import Settings
-from ogc_api import admin, documents, edits, errors, export, health, history, jobs, live_tiles, processes, records, styles, tiles, tiles3d
-from ogc_api.access import require
+from ogc_api import (
+    admin,
+    documents,
+    edits,
+    errors,
+    export,
+    health,
+    history,
+    jobs,
+    live_tiles,
+    models,
+    processes,
+    records,
+    styles,
+    tiles,
+    tiles3d,
+    tus,
+)
 from ogc_api.gate import Gate
 from ogc_api.metrics import CONTENT_TYPE, Metrics
 from ogc_api.middleware import Edge
 from ogc_api.negotiation import base_url
-from ogc_api.parameters import refuse_unknown
 from ogc_api.state import ServerState, state_of
 from ogc_api.viewer import DIST, viewer_app
 
 _STATIC = Path(__file__).parent / "static"
-
-
-async def _models(request: Request) -> Response:
-    refuse_unknown(request.query_params, ("f", "lang"))
-    principal = require(request, Permission.READ, "bim-models")
-    models = await fetch_models(state_of(request.app).pool, principal.scope)
-    return Response(orjson.dumps({"models": models}), media_type="application/json")
 
 
 async def _to_viewer(request: Request) -> Response:
@@ -88,7 +93,10 @@ def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
         Route("/3dtiles/{layer}/live/tileset.json", live_tiles.tileset),
         Route("/3dtiles/{layer}/live/tile/{key}.glb", live_tiles.tile),
         Route("/3dtiles/{path:path}", tiles3d.file),
-        Route("/bim/models", _models),
+        Route("/bim/models", models.models, methods=["GET", "POST"]),
+        Route("/bim/models/{model}/report", models.report),
+        Route("/bim/uploads", tus.collection, methods=["GET", "POST", "OPTIONS"]),
+        Route("/bim/uploads/{upload}", tus.one, methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"]),
         Route("/viewer", _to_viewer),
         Mount("/viewer", viewer_app(viewer)),
         Mount("/static", StaticFiles(directory=_STATIC, packages=[("pygeoapi", "static")])),

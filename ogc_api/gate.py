@@ -18,7 +18,7 @@ _OPEN_PATHS = ("/healthz", "/readyz", "/viewer", "/static/")
 """Paths without data: answered whoever asks."""
 _NAMELESS = ("/processes/",)
 """Paths where a POST without a name may only read; the process itself asks for its permission."""
-_UPLOADS = ("/bim/models",)
+_UPLOADS = ("/bim/models", "/bim/uploads")
 _LONGEST_PATH = 2048
 _LONGEST_QUERY = 16_384
 _CLIENTS = 10_000

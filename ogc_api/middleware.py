@@ -21,7 +21,10 @@ from ogc_api.metrics import Metrics
 AUDIT_ACTION = "cim.audit"
 """Key in the ASGI scope: a handler names its action there (export, upload, execute …) to have it audited."""
 
-_EXPOSED = b"Content-Crs, Link, Location, OGC-NumberMatched, OGC-NumberReturned, ETag, Retry-After, Allow, X-Request-ID"
+_EXPOSED = (
+    b"Content-Crs, Link, Location, OGC-NumberMatched, OGC-NumberReturned, ETag, Retry-After, Allow, X-Request-ID, "
+    b"Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Expires"
+)
 _SECURITY = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
@@ -29,7 +32,10 @@ _SECURITY = [
 ]
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _METHODS = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"
-_SENT = "Authorization, Content-Type, Content-Crs, If-Match, If-None-Match, Prefer, Cim-Reason, X-Request-ID, Range"
+_SENT = (
+    "Authorization, Content-Type, Content-Crs, If-Match, If-None-Match, Prefer, Cim-Reason, X-Request-ID, Range, "
+    "Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Checksum, X-HTTP-Method-Override"
+)
 _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._\-]{1,64}$")
 _ACTIONS = {"POST": "create", "PUT": "replace", "PATCH": "update", "DELETE": "delete"}
 _log = structlog.get_logger("ogc_api.request")

@@ -5,6 +5,8 @@ pygeoapi's document refers to schemas on other hosts; client generators and vali
 
 from typing import Any
 
+from ogc_api.openapi_uploads import upload_paths
+
 _OBJECT = {"type": "object"}
 _ERRORS = {
     "400": "a parameter or the body is not allowed",
@@ -56,7 +58,7 @@ def finish(document: dict[str, Any]) -> dict[str, Any]:
         f"e{status}": {"description": text, "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/problem"}}}}
         for status, text in _ERRORS.items()
     }
-    for path, methods in _paths().items():
+    for path, methods in {**_paths(), **upload_paths()}.items():
         known_methods = document["paths"].setdefault(path, {})
         known_methods.update({name: one for name, one in methods.items() if name not in known_methods})
     for path, methods in document["paths"].items():

@@ -36,10 +36,11 @@ _LONGEST_S = 60.0
 
 def visible(principal: Principal) -> dict[str, Process]:
     """Return the processes a principal may execute."""
-    return {name: one for name, one in processes().items() if _refusal(one, principal) is None}
+    return {name: one for name, one in processes().items() if refusal_of(one, principal) is None}
 
 
-def _refusal(one: Process, principal: Principal) -> str | None:
+def refusal_of(one: Process, principal: Principal) -> str | None:
+    """Return why somebody may not execute a process, None where he may."""
     if not principal.may(one.permission):
         return f"needs the permission {one.permission}"
     if one.needs_all_rows and principal.scope is not None:
@@ -161,7 +162,7 @@ async def execute(request: Request) -> Response:
     one = find(name)
     request.scope[AUDIT_ACTION] = "execute"
     principal.require(one.permission)
-    refusal = _refusal(one, principal)
+    refusal = refusal_of(one, principal)
     if refusal is not None:
         raise ForbiddenError(f"process {one.id}: {refusal}")
     body = await read_body(request)

@@ -171,6 +171,11 @@ def waiting_outside_of_the_queue(connection: Connection) -> list[str]:
     return [row[0] for row in rows.fetchall()]
 
 
+def unfinished(connection: Connection) -> set[str]:
+    """Return the ids of the jobs that have not ended."""
+    return {row[0] for row in connection.execute("SELECT id::text FROM process_job WHERE state IN ('accepted', 'running')").fetchall()}
+
+
 def counts(connection: Connection) -> dict[str, int]:
     """Return the number of jobs by state."""
     return {row[0]: int(row[1]) for row in connection.execute("SELECT state, count(*) FROM process_job GROUP BY state").fetchall()}

@@ -1,5 +1,6 @@
 """``cim bim``: models of engineers in the city."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from cim.cli_support import emit, progress, settings_from, table
 from cim.db import bim, changes, engine, migrate
+from ingest.ifc import cli_remote
 from ingest.ifc.load import UploadOptions, check_model, upload_model
 
 app = typer.Typer(no_args_is_help=True, help="Check, upload, list and remove BIM models (IFC).")
@@ -52,20 +54,31 @@ def upload(
     origin: str | None = Origin,
     rotation: float | None = Rotation,
     fit_to: str | None = FitTo,
+    server: str | None = cli_remote.ServerOption,
+    token: str | None = cli_remote.TokenOption,
+    token_file: Path | None = cli_remote.TokenFileOption,
+    detach: bool = typer.Option(False, "--detach", help="With a server: do not wait for the job, print the id of the upload."),
     as_json: bool = AsJson,
     dry_run: bool = DryRun,
 ) -> None:
-    """Check a model, place it, bind it to its building, and load storeys, spaces, elements and meshes.
+    """Check a model, place it, bind it to its building, and load storeys, spaces, elements and meshes; here, or on a server.
 
-    Example: cim bim upload tower.ifc
+    Example: cim bim upload tower.ifc --server https://cim.example.org --token-file token.txt
     """
     options = UploadOptions(name, stage, note, building_code, crs, _origin(origin), rotation, fit_to)
+    there = cli_remote.server_of(settings_from(ctx), server, token, token_file)
+    if there is not None:
+        cli_remote.upload_to(there, file, {**asdict(options), "dry_run": dry_run}, detach=detach, as_json=as_json, draw=_draw_report)
+        return
     with progress() as shown:
         task = shown.add_task("meshing 网格化", total=None)
         report = upload_model(
             settings_from(ctx), file, options, dry_run=dry_run, progress=lambda done, of: shown.update(task, completed=done, total=of)
         )
     emit(report, as_json=as_json, text=_draw_report(report))
+
+
+cli_remote.add_status(app, _draw_report)
 
 
 @app.command()
