@@ -29,6 +29,7 @@ _SUMMARY = {
     "token": "Create, list and revoke API tokens.",
     "audit": "List writes, exports, processes and tokens.",
     "address": "Parse, find and reverse addresses.",
+    "network": "Trace, isolate, check, simulate and summarise networks.",
 }
 
 

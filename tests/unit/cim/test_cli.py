@@ -16,6 +16,13 @@ def test_the_version_is_printed():
     assert done.stdout.startswith("cim 0.")
 
 
+def test_every_command_says_in_its_own_words_what_it_does():
+    from cim.cli import _SUMMARY, commands
+
+    assert set(_SUMMARY) == set(commands())
+    assert len(set(_SUMMARY.values())) == len(_SUMMARY)
+
+
 @pytest.mark.parametrize("argv", [("db", "nonsense"), ("nonsense",), ("codes", "check"), ("db", "backup")])
 def test_wrong_usage_exits_2(argv):
     assert run_cim(OFFLINE, *argv).code == 2
