@@ -63,6 +63,14 @@ FIELDS: dict[str, tuple[str, str]] = {
     "global_id": ("IFC GlobalId", "IFC GlobalId"), "storey_code": ("Storey", "所属楼层"), "space_code": ("Space", "所属空间"),
     "long_name": ("Long name", "全名"), "area_source": ("Source of the area", "面积来源"), "ifc_class": ("IFC class", "IFC 类"),
     "object_type": ("Object type", "对象类型"), "tag": ("Tag", "标记"), "geom_status": ("Geometry status", "几何状态"),
+    "fix_hint": ("Command that places the model", "定位命令"), "project_global_id": ("GlobalId of the project", "项目 GlobalId"),
+    "project_code": ("Project code", "项目编码"), "number": ("Number", "层号"), "parent_global_id": ("GlobalId of the parent", "上级 GlobalId"),
+    "predefined_type": ("Predefined type", "预定义类型"), "height_source": ("Source of the height", "高度来源"), "volume_m3": ("Volume", "体积"),
+    "volume_source": ("Source of the volume", "体积来源"), "classifications": ("Classifications", "分类编码"),
+    "occurrence": ("Occurrence of the GlobalId", "GlobalId 序次"), "type_name": ("Type", "类型"), "type_global_id": ("GlobalId of the type", "类型 GlobalId"),
+    "host_global_id": ("GlobalId of the host", "宿主 GlobalId"), "materials": ("Materials", "材料"), "original_units": ("Original units", "原始单位"),
+    "property_hash": ("Hash of the properties", "属性哈希"), "geometry_hash": ("Hash of the geometry", "几何哈希"),
+    "top_elevation_m": ("Top elevation", "顶部高程"),
     "properties": ("Property sets", "属性集"), "base_m": ("Lowest point", "最低点"), "top_m": ("Highest point", "最高点"),
 }  # fmt: skip
 
@@ -82,9 +90,11 @@ VALUES: dict[str, dict[str, tuple[str, str]]] = {
     "status": {
         "planned": ("planned", "规划"), "under_construction": ("under construction", "在建"), "existing": ("existing", "现状"),
         "demolished": ("demolished", "已拆除"), "retired": ("retired", "已注销"), "in_use": ("in use", "在用"), "abandoned": ("abandoned", "废弃"),
+        "loaded": ("loaded", "已加载"), "quarantined": ("quarantined", "待定位"),
     },
     "depth_reference": {"crown": ("crown", "管顶"), "invert": ("invert", "管底"), "centre": ("centre", "管中心")},
-    "geom_status": {"meshed": ("meshed", "已生成"), "empty": ("no geometry in the file", "文件无几何"), "failed": ("failed", "失败")},
+    "geom_status": {"meshed": ("meshed", "已生成"), "without_openings": ("meshed without openings", "未扣洞口"), "box": ("bounding box", "包围盒"),
+         "empty": ("no geometry in the file", "文件无几何"), "failed": ("failed", "失败")},
 }  # fmt: skip
 
 SYNTHETIC = Names(en="Contains generated (synthetic) data, not surveyed facts.", zh="含合成(生成)数据,非实测。")
