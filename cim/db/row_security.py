@@ -26,8 +26,8 @@ _SECRET = ("personal_data", "access_token", "audit_event", "process_job")
 """Tables no request reads."""
 
 _OPEN = (
-    "alembic_version", "spatial_ref_sys", "city_profile", "dataset", "division", "division_history", "tileset", "terrain",
-    "attribute_authority", "change_set",
+    "alembic_version", "spatial_ref_sys", "city_profile", "dataset", "division", "division_history", "tileset", "raster",
+    "attribute_authority", "change_set", "planning_control", "planning_control_history", "texture_image",
 )  # fmt: skip
 """Tables without places of their own, which a restricted principal reads whole."""
 
@@ -63,6 +63,9 @@ POLICIES: dict[str, str] = {
     "bim_member": _OF_MODEL,
     "bim_version": _OF_MODEL,
     "bim_version_part": _OF_MODEL,
+    "city_object": _BY_BUILDING,
+    "city_object_history": _BY_BUILDING,
+    "representation": _BY_BUILDING,
     "building_lineage": "cim_building_in_scope(child_code) OR cim_building_in_scope(parent_code)",
     "external_code": "collection = 'buildings' AND cim_building_in_scope(code)",
     "safety_appraisal": _OF_BUILDING,

@@ -11,7 +11,7 @@ from cim.ids import new_id
 def fetch_files(connection: Connection) -> list[str]:
     """Return the file names of all terrains in the raster folder, newest first."""
     rows = connection.execute(
-        "SELECT t.file FROM terrain t JOIN dataset d ON d.id = t.dataset_id ORDER BY d.loaded_at DESC, t.name"
+        "SELECT t.file FROM raster t JOIN dataset d ON d.id = t.dataset_id WHERE t.kind = 'terrain' ORDER BY d.loaded_at DESC, t.name"
     ).fetchall()
     return [str(row[0]) for row in rows]
 
@@ -19,12 +19,14 @@ def fetch_files(connection: Connection) -> list[str]:
 def save_terrain(connection: Connection, dataset_id: UUID, values: dict[str, Any]) -> None:
     """Insert or replace a terrain by name; ``footprint`` is hexadecimal EWKB, EPSG:4490."""
     connection.execute(
-        """INSERT INTO terrain (id, dataset_id, name, file, crs, vertical_datum, resolution_m, min_m, max_m, geom)
-           VALUES (%(id)s, %(dataset_id)s, %(name)s, %(file)s, %(crs)s, %(vertical_datum)s, %(resolution_m)s, %(min_m)s, %(max_m)s,
-                   %(footprint)s)
-           ON CONFLICT (name) DO UPDATE SET dataset_id = excluded.dataset_id, file = excluded.file, crs = excluded.crs,
+        """INSERT INTO raster (id, dataset_id, kind, name, file, crs, vertical_datum, source_unit, resolution_m, width_px, height_px,
+                   n_bands, data_type, nodata, valid_share, min_m, max_m, n_sources, geom)
+           VALUES (%(id)s, %(dataset_id)s, 'terrain', %(name)s, %(file)s, %(crs)s, %(vertical_datum)s, 'm', %(resolution_m)s,
+                   %(width_px)s, %(height_px)s, 1, %(data_type)s, %(nodata)s, NULL, %(min_m)s, %(max_m)s, 1, %(footprint)s)
+           ON CONFLICT (kind, name) DO UPDATE SET dataset_id = excluded.dataset_id, file = excluded.file, crs = excluded.crs,
                    vertical_datum = excluded.vertical_datum, resolution_m = excluded.resolution_m, min_m = excluded.min_m,
-                   max_m = excluded.max_m, geom = excluded.geom""",
+                   max_m = excluded.max_m, geom = excluded.geom, width_px = excluded.width_px, height_px = excluded.height_px,
+                   data_type = excluded.data_type, nodata = excluded.nodata""",
         {"id": new_id(), "dataset_id": dataset_id, **values},
     )
 

@@ -51,12 +51,13 @@ def _check(path: Path) -> dict[str, Any]:
             if not (math.isfinite(low) and -500 <= low <= high <= 9000):
                 raise GeometryError(path, f"elevations {low} to {high}, expected -500 to 9000 m", hint="check unit and nodata value")
             bounds = tuple(source.bounds)
+            size = {"width_px": source.width, "height_px": source.height, "data_type": source.dtypes[0], "nodata": source.nodata}
             name = source.crs.to_string()
     except (RasterioIOError, RasterioError) as error:
         raise SourceSyntaxError(path, f"not a raster or damaged: {str(error).splitlines()[0]}", hint="give a GeoTIFF") from error
     west, south, east, north = transform_box(name, "EPSG:4490", bounds)
     footprint = shapely.to_wkb(shapely.set_srid(shapely.box(west, south, east, north), STORE_SRID), hex=True, include_srid=True)
-    return {"crs": name, "resolution_m": t.a, "min_m": low, "max_m": high, "footprint": footprint}
+    return {"crs": name, "resolution_m": t.a, "min_m": low, "max_m": high, "footprint": footprint, **size}
 
 
 def _store(path: Path, sha256: str, settings: Settings) -> str:

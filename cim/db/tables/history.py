@@ -4,10 +4,12 @@ from sqlalchemy import Column, DateTime, Index, Table
 from sqlalchemy.dialects.postgresql import UUID
 
 from cim.db.tables.base import METADATA
+from cim.db.tables.citymodel import city_object
 from cim.db.tables.network import network_edge, network_node
+from cim.db.tables.planning import planning_control
 from cim.db.tables.register import address, building, division, unit
 
-VERSIONED: tuple[Table, ...] = (division, building, unit, address, network_node, network_edge)
+VERSIONED: tuple[Table, ...] = (division, building, unit, address, network_node, network_edge, city_object, planning_control)
 
 
 def _twin(table: Table) -> Table:

@@ -96,6 +96,8 @@ building = Table(
         server_default=text("'{}'::jsonb"),
         comment="attribute -> kind of source its value came from, where it is not the one of source_dataset",
     ),
+    Column("ground_mean_m", Float, comment="mean ground under the footprint [m] in the city's vertical datum"),
+    Column("ground_max_m", Float, comment="highest ground under the footprint [m] in the city's vertical datum"),
     UniqueConstraint("code"),
     CheckConstraint("county_code ~ '^[0-9]{6}$'", name="county_code"),
     CheckConstraint(_one_of("use", USES), name="use"),
