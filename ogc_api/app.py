@@ -1,7 +1,7 @@
 """The ASGI application: all routes of the public contract."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -33,6 +33,7 @@ from ogc_api import (
     tus,
 )
 from ogc_api.gate import Gate
+from ogc_api.hot import HotPaths
 from ogc_api.metrics import CONTENT_TYPE, Metrics
 from ogc_api.middleware import Edge
 from ogc_api.negotiation import base_url
@@ -46,11 +47,18 @@ async def _to_viewer(request: Request) -> Response:
     return RedirectResponse(f"{base_url(request, state_of(request.app).settings)}/viewer/", status_code=307)
 
 
+_COLLECTION = "/collections/{collection}"
+_ITEMS = Route(f"{_COLLECTION}/items", edits.all_items, methods=["GET", "POST", "OPTIONS"])
+# Codes of BIM elements contain a slash.
+_ITEM = Route(f"{_COLLECTION}/items/{{code:path}}", edits.one_item, methods=["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
+_TILE = Route(f"{_COLLECTION}/tiles/{{set}}/{{level}}/{{row}}/{{column}}", tiles.tile)
+
+
 def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
     async def show_metrics(_: Request) -> Response:
         return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
-    collection = "/collections/{collection}"
+    collection = _COLLECTION
     return [
         Route("/", documents.landing),
         Route("/conformance", documents.conformance),
@@ -60,18 +68,19 @@ def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
         Route("/functions", documents.functions),
         Route("/tileMatrixSets", tiles.sets),
         Route("/tileMatrixSets/{set}", tiles.one_set),
-        *_tile_routes("", tiles.city_tile),
+        *_tile_routes(""),
+        Route("/tiles/{set}/{level}/{row}/{column}", tiles.city_tile),
         # Before the other tiles: xyz is the name of no tile matrix set.
         Route(f"{collection}/tiles/xyz/{{z}}/{{x}}/{{y}}", tiles.xyz),
-        *_tile_routes(collection, tiles.tile),
+        *_tile_routes(collection),
+        _TILE,
         Route("/styles", styles.styles),
         Route("/styles/{style}", styles.style),
         Route(f"{collection}/styles", styles.styles),
         Route(f"{collection}/styles/{{style}}", styles.style),
-        # Hot paths; codes of BIM elements contain a slash.
-        Route(f"{collection}/items", edits.all_items, methods=["GET", "POST", "OPTIONS"]),
+        _ITEMS,
         Route(f"{collection}/items/{{code:path}}/history", history.history),
-        Route(f"{collection}/items/{{code:path}}", edits.one_item, methods=["GET", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+        _ITEM,
         Route(f"{collection}/export/{{file}}", export.export),
         Route(f"{collection}/queryables", documents.queryables),
         Route(f"{collection}/schema", documents.schema),
@@ -106,12 +115,11 @@ def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
     ]
 
 
-def _tile_routes(root: str, tile: Callable[[Request], Awaitable[Response]]) -> list[Route]:
+def _tile_routes(root: str) -> list[Route]:
     return [
         Route(f"{root}/tiles", tiles.tilesets),
         Route(f"{root}/tiles/tilejson.json", tiles.tilejson),
         Route(f"{root}/tiles/{{set}}", tiles.tileset),
-        Route(f"{root}/tiles/{{set}}/{{level}}/{{row}}/{{column}}", tile),
     ]
 
 
@@ -141,7 +149,11 @@ def create_app(settings: Settings, *, viewer: Path = DIST) -> Starlette:
 
     app = Starlette(
         routes=_routes(metrics, viewer),
-        middleware=[Middleware(Edge, metrics=metrics, settings=settings, audit=state.audit), Middleware(Gate, state=state)],
+        middleware=[
+            Middleware(Edge, metrics=metrics, settings=settings, audit=state.audit),
+            Middleware(Gate, state=state),
+            Middleware(HotPaths, items=_ITEMS, item=_ITEM, tile=_TILE),
+        ],
         exception_handlers={CimError: errors.on_cim_error, HTTPException: errors.on_http_error, Exception: errors.on_unexpected},
         lifespan=lifespan,
     )

@@ -21,6 +21,7 @@ from cim.db import engine, index_check, migrate, row_security
 from cim.errors import ConfigError
 from cim.settings import Settings
 from ogc_api.app import create_app
+from ogc_api.protocol import JoiningProtocol
 
 app = typer.Typer(help="Serve OGC API, 3D Tiles and the viewer.")
 
@@ -86,6 +87,7 @@ def serve(settings: Settings, host: str, port: int, *, as_json: bool = False) ->
 
 def _run(settings: Settings, listening: socket.socket) -> None:
     options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "log_config": None}
+    options["http"] = JoiningProtocol
     options["timeout_graceful_shutdown"] = _CLOSING_S
     if settings.server.workers == 1:
         uvicorn.Server(uvicorn.Config(create_app(settings), **options)).run(sockets=[listening])

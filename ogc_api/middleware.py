@@ -30,6 +30,7 @@ _SECURITY = [
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
     (b"x-permitted-cross-domain-policies", b"none"),
 ]
+_OVERRIDABLE = {b"x-content-type-options", b"referrer-policy", b"x-permitted-cross-domain-policies", b"strict-transport-security"}
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _METHODS = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"
 _SENT = (
@@ -75,6 +76,7 @@ class Edge:
         # Names do not repeat: a random part per process, a count per request.
         self._prefix, self._numbers = secrets.token_hex(4), itertools.count(1)
         self._security = [*_SECURITY, _HSTS] if self._server.public_url.startswith("https:") else _SECURITY
+        self._to_all = [*self._security, *self._cors(b"*")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -96,18 +98,18 @@ class Edge:
             return
         request_id = sent_id or f"{self._prefix}-{next(self._numbers):x}".encode()
         scope["cim.request_id"] = request_id.decode()
-        added = [*self._security, (b"x-request-id", request_id), *self._cors(allowed)]
+        added = [(b"x-request-id", request_id), *(self._to_all if self._any_origin else [*self._security, *self._cors(allowed)])]
         started, status = time.perf_counter(), 500
 
         async def send_open(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                present = {name for name, _ in message["headers"]}
-                message = {
-                    **message,
-                    "headers": [*message["headers"], *(one for one in added if one[0] not in present or one[0] == b"vary")],
-                }
+                headers = message["headers"]
+                # Handlers that set a security header themselves mean it.
+                present = {name for name, _ in headers} & _OVERRIDABLE
+                more = [one for one in added if one[0] not in present] if present else added
+                message = {**message, "headers": [*headers, *more]}
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=scope["cim.request_id"]):

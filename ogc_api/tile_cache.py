@@ -69,11 +69,8 @@ class TileCache:
             self.hits += 1
         return found
 
-    async def get_or_make(self, key: Key, make: Callable[[], Awaitable[Tile]]) -> Tile:
-        """Return a tile, made once however many ask for it at the same time."""
-        found = self.get(key)
-        if found is not None:
-            return found
+    async def make(self, key: Key, make: Callable[[], Awaitable[Tile]]) -> Tile:
+        """Return a tile that is not kept, made once however many ask for it at the same time."""
         running = self._making.get(key)
         if running is not None:
             return await asyncio.shield(running)

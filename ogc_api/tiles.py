@@ -12,6 +12,7 @@ from cim.db.vector_tiles import BUFFER, EXTENT, MEDIA_TYPE, TileAddress, fetch_t
 from cim.errors import InvalidParameterError, NotFoundError
 from ogc_api.access import principal_of, require
 from ogc_api.entity import matches, tag_of
+from ogc_api.hot import RawResponse
 from ogc_api.negotiation import base_url, language
 from ogc_api.parameters import refuse_unknown
 from ogc_api.state import Current, ServerState, state_of
@@ -73,29 +74,40 @@ async def _tile(request: Request, collection_id: str, set_id: str, level: int, r
 async def _made(
     request: Request, state: ServerState, collection: Collection, chosen: TileMatrixSet, level: int, row: int, column: int
 ) -> Tile:
-    session = state.session(request)
-    reach = chosen.store_box(level, row, column, BUFFER / EXTENT)
-
-    async def make() -> Tile:
-        address = TileAddress(level, chosen.srid, chosen.box(level, row, column), reach)
-        return Tile(await fetch_tile(session, collection, address), reach)
-
     # The two geographic grids have the same tiles.
     grid = "WorldCRS84Quad" if chosen.srid != 3857 else chosen.id
-    return await state.tiles.get_or_make((session.principal.cache_key, collection.id, grid, level, row, column), make)
+    key = (principal_of(request).cache_key, collection.id, grid, level, row, column)
+    kept = state.tiles.get(key)
+    if kept is not None:
+        return kept
+
+    async def make() -> Tile:
+        reach = chosen.store_box(level, row, column, BUFFER / EXTENT)
+        address = TileAddress(level, chosen.srid, chosen.box(level, row, column), reach)
+        return Tile(await fetch_tile(state.session(request), collection, address), reach)
+
+    return await state.tiles.make(key, make)
 
 
 def _answer(request: Request, state: ServerState, made: Tile) -> Response:
     age = state.settings.server.tile_max_age_s
     scope = "private" if principal_of(request).is_restricted else "public"
-    headers = {"ETag": made.tag, "Cache-Control": f"{scope}, max-age={age}" if age else f"{scope}, no-cache", "Vary": "Accept-Encoding"}
-    if matches(request.headers.get("if-none-match", ""), made.tag.removeprefix("W/")):
-        return Response(status_code=304, headers=headers)
+    headers = [
+        (b"etag", made.tag.encode()),
+        (b"cache-control", f"{scope}, max-age={age}".encode() if age else f"{scope}, no-cache".encode()),
+        (b"vary", b"Accept-Encoding"),
+    ]
+    sent = request.headers
+    if matches(sent.get("if-none-match", ""), made.tag.removeprefix("W/")):
+        return RawResponse(b"", headers, 304)
     if not made.body:
-        return Response(status_code=204, headers=headers)
-    if made.packed and "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(made.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=MEDIA_TYPE)
-    return Response(made.body, headers=headers, media_type=MEDIA_TYPE)
+        return RawResponse(b"", headers, 204)
+    body = made.body
+    if made.packed and "gzip" in sent.get("accept-encoding", ""):
+        body = made.packed
+        headers.append((b"content-encoding", b"gzip"))
+    headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    return RawResponse(body, headers)
 
 
 def _number(text: str) -> int:

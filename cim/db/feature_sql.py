@@ -119,6 +119,11 @@ class FeatureQuery:
         return not (self.boxes or self.heights or self.filters or self.where or self.search or self.moment)
 
     @property
+    def is_steady(self) -> bool:
+        """Whether one plan is good for all values: walk the key of the table from somewhere on."""
+        return self.is_whole and not self.sort and not self.offset
+
+    @property
     def written(self) -> tuple[Attribute, ...]:
         """Attributes of the answer."""
         return self.collection.attributes if self.properties is None else self.properties
@@ -133,10 +138,10 @@ class _Statements:
     def get(self, shape: tuple[Any, ...]) -> Prepared | None:
         return self._known.get(shape)
 
-    def keep(self, shape: tuple[Any, ...], statement: pg.Composed) -> Prepared:
+    def keep(self, shape: tuple[Any, ...], statement: pg.Composed, *, steady: bool = False) -> Prepared:
         if len(self._known) >= _SHAPES_KEPT:
             del self._known[next(iter(self._known))]
-        made = self._known[shape] = prepare(statement)
+        made = self._known[shape] = replace(prepare(statement), steady=steady)
         return made
 
 
@@ -164,27 +169,27 @@ def text_statement(query: FeatureQuery, *, with_total: bool) -> tuple[Prepared, 
     The columns are the features, comma-separated, as UTF-8 bytes; the number of rows, one more than asked where more follow; the sort
     values and internal id of the last feature where more follow; the maintained total of the collection ``with_total``.
     """
-    parameters = _parameters(query) | {"max_rows": query.limit + 1, "page_rows": query.limit}
+    parameters = _parameters(query) | {"max_rows": query.limit + 1, "page_rows": query.limit, "collection": query.collection.id}
     if query.offset:
         parameters["skipped"] = query.offset
-    if with_total:
-        parameters["collection"] = query.collection.id
-    shape = ("text", with_total, *_shape(query), *_output_shape(query))
+    # A plan that is kept must know how many rows are wanted: the planner takes an unknown limit for a tenth of the table.
+    shape = ("text", with_total, query.limit if query.is_steady else None, *_shape(query), *_output_shape(query))
     known = _STATEMENTS.get(shape)
-    return known or _STATEMENTS.keep(shape, _text(query, with_total=with_total)), parameters
+    return known or _STATEMENTS.keep(shape, _text(query, with_total=with_total), steady=query.is_steady), parameters
 
 
 def _text(query: FeatureQuery, *, with_total: bool) -> pg.Composed:
     lateral = pg.SQL("CROSS JOIN LATERAL (SELECT {}) AS p").format(columns(query.written)) if query.written else pg.SQL("")
     total = ", (SELECT sum(n)::bigint FROM feature_count WHERE collection = %(collection)s)" if with_total else ", NULL::bigint"
     return pg.SQL(
-        """WITH page AS MATERIALIZED (SELECT * FROM {source} WHERE {conditions} ORDER BY {order} LIMIT %(max_rows)s::bigint {offset})
+        """WITH page AS MATERIALIZED (SELECT * FROM {source} WHERE {conditions} ORDER BY {order} LIMIT {max_rows} {offset})
            SELECT made.features, made.n, last.* {total}
            FROM (SELECT convert_to(string_agg({feature}, ','), 'UTF8') AS features, (SELECT count(*) FROM page) AS n
-                 FROM (SELECT * FROM page LIMIT %(page_rows)s::bigint) AS t {lateral}) AS made
-           LEFT JOIN LATERAL (SELECT {keys} FROM page AS t OFFSET %(page_rows)s::bigint - 1 LIMIT 1) AS last
-                ON made.n > %(page_rows)s::bigint"""
+                 FROM (SELECT * FROM page LIMIT {page_rows}) AS t {lateral}) AS made
+           LEFT JOIN LATERAL (SELECT {keys} FROM page AS t OFFSET {page_rows} - 1 LIMIT 1) AS last ON made.n > {page_rows}"""
     ).format(
+        max_rows=pg.Literal(query.limit + 1) if query.is_steady else pg.SQL("%(max_rows)s::bigint"),
+        page_rows=pg.Literal(query.limit) if query.is_steady else pg.SQL("%(page_rows)s::bigint"),
         source=source(query),
         conditions=all_of([*_conditions(query), *_after(query)]),
         order=_order(query),
@@ -247,7 +252,7 @@ def item_statement(
             columns(collection.attributes),
             all_of([*_conditions(query), pg.SQL("t.code = %(code)s")]),
         )
-        known = _STATEMENTS.keep(shape, statement)
+        known = _STATEMENTS.keep(shape, statement, steady=moment is None)
     return known, parameters
 
 
@@ -305,8 +310,6 @@ def _output_shape(query: FeatureQuery) -> tuple[Any, ...]:
 
 def _parameters(query: FeatureQuery) -> dict[str, Any]:
     made: dict[str, Any] = {}
-    if query.collection.kind is not None:
-        made["kind"] = query.collection.kind
     if query.moment is not None and query.collection.is_versioned:
         made["moment"] = query.moment
     for index, box in enumerate(query.boxes):
@@ -366,7 +369,8 @@ def _written(query: FeatureQuery, output: Output) -> pg.Composed:
 def _conditions(query: FeatureQuery) -> list[pg.Composable]:
     made: list[pg.Composable] = []
     if query.collection.kind is not None:
-        made.append(pg.SQL("kind = %(kind)s"))
+        # Written out, so that the partition is known when the statement is planned; it comes from the catalogue.
+        made.append(pg.SQL("kind = {}").format(pg.Literal(query.collection.kind)))
     if query.boxes:
         made.append(pg.SQL("({})").format(pg.SQL(" OR ").join(_meets(index) for index in range(len(query.boxes)))))
     if query.heights is not None and query.collection.has_z:

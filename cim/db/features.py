@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -226,4 +226,4 @@ async def _total(session: Session, collection: Collection) -> int | None:
     return None if rows[0][0] is None else int(rows[0][0])
 
 
-_TOTAL: Prepared = prepare(pg.SQL("SELECT sum(n)::bigint FROM feature_count WHERE collection = %(collection)s"))
+_TOTAL: Prepared = replace(prepare(pg.SQL("SELECT sum(n)::bigint FROM feature_count WHERE collection = %(collection)s")), steady=True)

@@ -1,21 +1,23 @@
 """The one way to a connection for a request: role and row filter of the principal are set before the first statement.
 
-Without a row filter a connection is handed out as it is, with no further round trip. With one, the request runs in a read-only
-transaction under the role ``cim_scoped``, to which the policies of the tables apply (`cim.db.row_security`); the settings are
-local to the transaction, so poolers in transaction mode are safe.
+A connection remembers whose rows it shows; it is told again only where the next request is of another principal, in one round trip, and
+whenever that is not certain. With a row filter it has the role ``cim_scoped``, to which the policies of the tables apply
+(`cim.db.row_security`), without one ``cim_reader``. Behind a pooler in transaction mode, which mixes sessions, each request runs in
+a transaction of its own and the settings are local to it.
 """
 
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
 
 from cim.access import RowScope
 from cim.db import engine
-from cim.db.row_security import READER
+from cim.db.row_security import READER, SCOPED
 from cim.errors import CimError, InvalidParameterError, StoreError, StoreUnavailableError
 from cim.settings import Settings
 
@@ -25,19 +27,39 @@ _REST_S = 1.0
 _SPECIAL = {"dbname": "database", "connect_timeout": "timeout"}
 _TAKEN = {"host", "port", "user", "password", "database", "timeout", "passfile", "service", "servicefile", "sslmode"}
 
-ENTER = """SELECT set_config('cim.counties', $1::text[]::text, true), set_config('cim.towns', $2::text[]::text, true),
-                  set_config('cim.villages', $3::text[]::text, true), set_config('role', 'cim_scoped', true)"""
-"""Enters a row scope for the rest of the transaction; the role last, as it may not be given back."""
+_ENTER = """SELECT set_config('cim.counties', $1::text[]::text, $5), set_config('cim.towns', $2::text[]::text, $5),
+                   set_config('cim.villages', $3::text[]::text, $5), set_config('role', $4, $5)"""
+"""Enters a row scope; the role last, as the others may not be set with it."""
 
 
 _SET_LOCAL = "SELECT set_config(name, value, true) FROM unnest($1::text[], $2::text[]) AS given (name, value)"
 _WRITERS = 4
 
 
+_UNKNOWN = object()
+
+
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
+    shown: object = None
+    """Row scope the session is in; a new session is in none."""
+
     def get_reset_query(self) -> str:
-        """Return nothing: whatever a request sets is local to its transaction, and the reset costs a round trip."""
+        """Return nothing: a request leaves nothing behind but the row scope, which `show` knows, and the reset costs a round trip."""
         return ""
+
+    async def show(self, scope: RowScope | None) -> None:
+        """Put the session into a row scope."""
+        if self.shown is not scope and self.shown != scope:
+            # Unknown until the store has said yes: whatever interrupts this, the next request asks again.
+            self.shown = _UNKNOWN
+            await enter(self, scope, for_transaction=False)
+            self.shown = scope
+
+
+async def enter(connection: Any, scope: RowScope | None, *, for_transaction: bool) -> None:  # noqa: ANN401 - asyncpg ships no types
+    """Enter a row scope, for the running transaction or until the next one."""
+    lists = ((), (), ()) if scope is None else (scope.counties, scope.towns, scope.villages)
+    await connection.fetchrow(_ENTER, *map(list, lists), READER if scope is None else SCOPED, for_transaction)
 
 
 class RequestPool:
@@ -61,6 +83,7 @@ class RequestPool:
             # A plan for any box fits no box: small ones must use the spatial index, large ones need not.
             self._session |= {"plan_cache_mode": "force_custom_plan", "default_transaction_read_only": "on", "role": READER}
         self._pool: Any = None
+        self._steady: Any = None
         self._failed_at = float("-inf")
         self._opening = asyncio.Lock()
 
@@ -69,24 +92,32 @@ class RequestPool:
         if self._pool is None:
             async with self._opening:
                 if self._pool is None:
-                    self._pool = await asyncpg.create_pool(
-                        min_size=0,
-                        max_size=min(self._settings.database.pool_max, _WRITERS) if self._writing else self._settings.database.pool_max,
-                        max_inactive_connection_lifetime=120.0,
-                        connect=self._connect,
-                        connection_class=_Connection,
-                    )
+                    most = min(self._settings.database.pool_max, _WRITERS) if self._writing else self._settings.database.pool_max
+                    # The records of the server need no second kind, and poolers keep no plans.
+                    is_split = not self._writing and not self._settings.database.pgbouncer
+                    if is_split:
+                        self._steady = await self._made(max(most // 2, 1), plan_cache_mode="force_generic_plan")
+                    self._pool = await self._made(max(most - most // 2, 1) if is_split else most)
+
+    async def _made(self, most: int, **session: str) -> Any:  # noqa: ANN401 - asyncpg ships no types
+        return await asyncpg.create_pool(
+            min_size=0,
+            max_size=most,
+            max_inactive_connection_lifetime=120.0,
+            connect=partial(self._connect, self._session | session),
+            connection_class=_Connection,
+        )
 
     async def close(self) -> None:
         """Close all connections; those in use are given five seconds."""
-        if self._pool is None:
-            return
-        try:
-            await asyncio.wait_for(self._pool.close(), 5)
-        except TimeoutError:
-            self._pool.terminate()
+        for pool in (self._pool, self._steady):
+            if pool is not None:
+                try:
+                    await asyncio.wait_for(pool.close(), 5)
+                except TimeoutError:
+                    pool.terminate()
 
-    async def _connect(self, *_: object, **options: Any) -> Any:  # noqa: ANN401 - asyncpg ships no types
+    async def _connect(self, session: dict[str, str], *_: object, **options: Any) -> Any:  # noqa: ANN401 - asyncpg ships no types
         # Asked anew each time, because the private cluster may come back on another port.
         parts = await asyncio.to_thread(engine.conninfo_parts, self._settings)
         named = {_SPECIAL.get(name, name): value for name, value in parts.items()}
@@ -98,7 +129,7 @@ class RequestPool:
         if database.pgbouncer:
             arguments["statement_cache_size"] = 0
         else:
-            arguments["server_settings"] = {"application_name": "cim", **self._session}
+            arguments["server_settings"] = {"application_name": "cim", **session}
         try:
             return await asyncpg.connect(**arguments, connection_class=options.get("connection_class", _Connection))
         except (OSError, TimeoutError, asyncpg.PostgresError):
@@ -106,18 +137,20 @@ class RequestPool:
             raise
 
     @contextlib.asynccontextmanager
-    async def acquire(self, scope: RowScope | None = None) -> AsyncIterator[Any]:
+    async def acquire(self, scope: RowScope | None = None, *, steady: bool = False) -> AsyncIterator[Any]:
         """Hand out a connection on which the row filter is set.
 
         Parameters
         ----------
         scope
             Row filter of the principal, None for all rows (`cim.access.Principal.scope`).
+        steady
+            Its statements have one good plan whatever their values, which is kept.
 
         Yields
         ------
         asyncpg.Connection
-            Without a scope outside of a transaction.
+            Outside of a transaction, except behind a pooler.
 
         Raises
         ------
@@ -132,14 +165,19 @@ class RequestPool:
             await self.open()
         if time.monotonic() - self._failed_at < _REST_S:
             raise self._unavailable()
+        pool = self._steady if steady and self._steady is not None else self._pool
+        # A deadline costs more than a small statement: none where a connection is free.
+        timeout = None if pool.get_idle_size() else self._settings.database.connect_timeout_s
         try:
-            async with self._pool.acquire(timeout=self._settings.database.connect_timeout_s) as connection:
-                if scope is None and not self._settings.database.pgbouncer:
-                    yield connection
-                else:
+            async with pool.acquire(timeout=timeout) as connection:
+                if self._settings.database.pgbouncer:
                     async with connection.transaction(readonly=not self._writing):
                         await self._enter(connection, scope)
                         yield connection
+                else:
+                    if not self._writing:
+                        await connection.show(scope)
+                    yield connection
         except CimError:
             raise
         except asyncpg.QueryCanceledError as error:
@@ -156,13 +194,12 @@ class RequestPool:
             raise StoreError(f"store {engine.address(self._settings)}: {error.args[0] if error.args else type(error).__name__}") from error
 
     async def _enter(self, connection: Any, scope: RowScope | None) -> None:  # noqa: ANN401 - asyncpg ships no types
-        if self._settings.database.pgbouncer:
-            kept = {name: value for name, value in self._session.items() if name != "default_transaction_read_only"}
-            await connection.fetch(_SET_LOCAL, list(kept), list(kept.values()))
+        kept = {name: value for name, value in self._session.items() if name != "default_transaction_read_only"}
+        await connection.fetch(_SET_LOCAL, list(kept), list(kept.values()))
         if scope is not None:
-            await connection.fetchrow(ENTER, list(scope.counties), list(scope.towns), list(scope.villages))
+            await enter(connection, scope, for_transaction=True)
 
-    async def rows(self, statement: str, *values: Any, scope: RowScope | None = None) -> Sequence[Any]:  # noqa: ANN401 - any bound value
+    async def rows(self, statement: str, *values: Any, scope: RowScope | None = None, steady: bool = False) -> Sequence[Any]:  # noqa: ANN401 - any bound value
         """Run a reading statement with ``$1 … $n`` and return its rows; a connection that died in between is replaced once.
 
         Raises
@@ -171,16 +208,17 @@ class RequestPool:
             As `acquire`.
         """
         try:
-            async with self.acquire(scope) as connection:
+            async with self.acquire(scope, steady=steady) as connection:
                 found: Sequence[Any] = await connection.fetch(statement, *values)
                 return found
         except StoreUnavailableError as error:
             if isinstance(error.__cause__, asyncpg.QueryCanceledError) or error.__cause__ is None:
                 raise
             # Connections of before a restart of the store are dead.
-            if self._pool is not None:
-                await self._pool.expire_connections()
-        async with self.acquire(scope) as connection:
+            for pool in (self._pool, self._steady):
+                if pool is not None:
+                    await pool.expire_connections()
+        async with self.acquire(scope, steady=steady) as connection:
             again: Sequence[Any] = await connection.fetch(statement, *values)
             return again
 

@@ -26,10 +26,13 @@ class Prepared:
         With ``$1``, ``$2``, …
     names
         Names of the parameters in that order.
+    steady
+        It has one good plan whatever the values: the store keeps it instead of planning anew, which takes longer than a small statement.
     """
 
     text: str
     names: tuple[str, ...]
+    steady: bool = False
 
     def arguments(self, parameters: Mapping[str, Any]) -> list[Any]:
         """Return the values in the order of the placeholders."""
@@ -45,7 +48,7 @@ def prepare(statement: Statement) -> Prepared:
     Examples
     --------
     >>> prepare("SELECT %(a)s::int + %(b)s::int + %(a)s::int")
-    Prepared(text='SELECT $1::int + $2::int + $1::int', names=('a', 'b'))
+    Prepared(text='SELECT $1::int + $2::int + $1::int', names=('a', 'b'), steady=False)
     """
     if isinstance(statement, Prepared):
         return statement
@@ -98,7 +101,7 @@ class Session:
             A value of the client is outside what the store can compute with.
         """
         made = prepare(statement)
-        return await self._pool.rows(made.text, *made.arguments(parameters or {}), scope=self.principal.scope)
+        return await self._pool.rows(made.text, *made.arguments(parameters or {}), scope=self.principal.scope, steady=made.steady)
 
     async def batches(
         self, statement: Statement, parameters: Mapping[str, Any] | None = None, *, size: int = 2000

@@ -1,13 +1,15 @@
 """Row filters by division: every table, the plans, the cost of nothing for those without a filter, writes at the border."""
 
 import asyncio
+import contextlib
+import random
 
 import pytest
 
 from cim.access import RowScope
 from cim.db import changes, engine, row_security
 from cim.db.request_pool import RequestPool
-from cim.errors import ForbiddenError
+from cim.errors import ForbiddenError, InvalidParameterError
 
 COUNTIES = ("420105", "420106", "420111")
 BOX = "ST_MakeEnvelope(114.2, 30.2, 114.25, 30.25, 4490)"
@@ -132,7 +134,7 @@ def test_every_collection_has_a_rule():
     assert tables - {"division"} <= set(row_security.POLICIES)
 
 
-def test_the_scope_ends_with_its_transaction(city):
+def test_a_connection_that_showed_a_scope_shows_everything_to_the_next_request(city):
     async def run():
         pool = RequestPool(city)
         try:
@@ -145,4 +147,40 @@ def test_the_scope_ends_with_its_transaction(city):
         finally:
             await pool.close()
 
-    assert asyncio.run(run()) == (20000, "")
+    assert asyncio.run(run()) == (20000, "{}")
+
+
+@pytest.mark.parametrize("behind_pooler", [False, True])
+def test_requests_that_share_connections_never_see_rows_of_each_other(city, behind_pooler):
+    # Two connections for many principals, requests that are given up half-way, refused statements in between.
+    one_each = city.model_copy(update={"database": city.database.model_copy(update={"pool_max": 2, "pgbouncer": behind_pooler})})
+    scopes = [*SCOPES, None]
+    statement = "SELECT count(*), (SELECT count(*) FROM unit) FROM building WHERE $1::text IS NOT NULL"
+    draw = random.Random(5)
+
+    async def run():
+        pool = RequestPool(one_each)
+        try:
+            expected = [tuple((await pool.rows(statement, "", scope=scope))[0]) for scope in scopes]
+
+            async def ask(number):
+                which, kind, steady = number % len(scopes), draw.random(), draw.random() < 0.5
+                await asyncio.sleep(draw.random() / 20)
+                if kind < 0.2:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(pool.rows(statement, "", scope=scopes[which], steady=steady), draw.random() / 100)
+                elif kind < 0.3:
+                    with pytest.raises(InvalidParameterError):
+                        await pool.rows("SELECT 1 / length($1::text)", "", scope=scopes[which], steady=steady)
+                else:
+                    found = await pool.rows(statement, "", scope=scopes[which], steady=steady)
+                    assert tuple(found[0]) == expected[which]
+
+            await asyncio.gather(*map(ask, range(300)))
+            return expected
+        finally:
+            await pool.close()
+
+    expected = asyncio.run(run())
+    assert expected[-1] == (20000, 300)
+    assert len(set(expected)) > 4
