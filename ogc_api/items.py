@@ -1,28 +1,29 @@
 """Features over HTTP: pages and single features in the format the client wants."""
 
 import asyncio
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cim.clock import utc_now
 from cim.db.catalog import Collection
 from cim.db.feature_sql import FeatureQuery, OutputCrs
 from cim.db.features import Page, TextPage, fetch_item, fetch_item_row, fetch_page, fetch_text_page
 from cim.db.published import Published
 from cim.db.session import Session
-from ogc_api import crs, files, item_links, jsonfg, maps
+from ogc_api import crs, files, jsonfg, links, maps
 from ogc_api.entity import matches, tag_of
-from ogc_api.formats import CITYJSON_SEQ, HTML, JSON, JSONFG, Format, offered, wanted
+from ogc_api.formats import CITYJSON_SEQ, HTML, JSON, JSONFG, Format, wanted
+from ogc_api.hot import RawResponse
+from ogc_api.links import Link, Written
 from ogc_api.negotiation import base_url, language
 from ogc_api.parameters import ITEM, ItemsRequest, parse_items, past, refuse_unknown
 from ogc_api.state import Current, ServerState, state_of
-
-Link = dict[str, str]
 
 
 async def items(request: Request) -> Response:
@@ -35,22 +36,20 @@ async def items(request: Request) -> Response:
     session = state.session(request)
     if chosen is JSON:
         text = await fetch_text_page(session, parsed.query, state.counter, state.signal, mode=parsed.count)
-        links = _page_links(request, state, collection, parsed.query, text, chosen)
-        body = _collection_text(text, links)
-        return Response(body, headers=_headers(parsed.crs_uri, text, links), media_type=chosen.media_type)
+        return _text_answer(request, state, parsed, text)
     if chosen is HTML:
         text = await fetch_text_page(session, parsed.query, state.counter, state.signal, mode=parsed.count)
         return _html_page(request, state, current, parsed, text)
     query, crs_uri = _file_query(parsed, chosen, current)
     body, page = await _file_page(session, state, current, query, parsed, chosen)
     if chosen is JSONFG:
-        links = _page_links(request, state, collection, parsed.query, page, chosen)
-        head = {**_head(page), "links": links, **jsonfg.head(query, current)}
+        made = _links(request, state, parsed.query, page, chosen)
+        head = {**_head(page), "links": made.links, **jsonfg.head(query, current)}
         body = b"".join([orjson.dumps(head)[:-1], b',"features":[', body, b"]}"])
-        return Response(body, headers=_headers(parsed.crs_uri, page, links), media_type=chosen.media_type)
-    links = _page_links(request, state, collection, parsed.query, page, chosen)
+        return Response(body, headers=_headers(parsed.crs_uri, page, made.header), media_type=chosen.media_type)
+    made = _links(request, state, parsed.query, page, chosen)
     named = {"Content-Disposition": f'inline; filename="{collection.id}{chosen.suffix}"'}
-    return Response(body, headers={**_headers(crs_uri, page, links), **named}, media_type=chosen.media_type)
+    return Response(body, headers={**_headers(crs_uri, page, made.header), **named}, media_type=chosen.media_type)
 
 
 async def item(request: Request) -> Response:
@@ -65,27 +64,34 @@ async def item(request: Request) -> Response:
     chosen = wanted(request, collection)
     code = request.path_params["code"]
     session = state.session(request)
-    base = base_url(request, state.settings)
-    address = f"{base}/collections/{collection.id}/items/{quote(code, safe='')}"
-    links = [
-        *_formats(address, request.query_params.multi_items(), chosen, collection),
-        *item_links.related(collection, code, base, current.catalogue),
-    ]
+    base, query = base_url(request, state.settings), request.scope["query_string"].decode("latin-1")
     if chosen not in (JSON, HTML):
-        return await _file_item(session, current, collection, code, choice, chosen, links)
+        return await _file_item(
+            session, current, collection, code, choice, chosen, links.of_item(current, collection, code, base, query, chosen)
+        )
     text, version = await fetch_item(session, collection, code, choice, moment)
     # The tag names the state of the feature, whatever the format or CRS it is written in: it is what If-Match compares.
     tag = tag_of(collection.id, code, version if version is not None else text)
     if chosen is JSON:
-        headers = {"Content-Crs": f"<{crs_uri}>", "ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept, Authorization"}
+        headers = [
+            (b"content-crs", f"<{crs_uri}>".encode()), (b"etag", tag.encode()), (b"cache-control", b"no-cache"),
+            (b"vary", b"Accept, Authorization"),
+        ]  # fmt: skip
         if matches(request.headers.get("if-none-match", ""), tag):
-            return Response(status_code=304, headers=headers)
-        body = b"".join([text[:-1].encode(), b',"links":', orjson.dumps(links), b"}"])
-        return Response(body, headers=headers, media_type=chosen.media_type)
+            return RawResponse(b"", headers, 304)
+        body = b"".join([text[:-1].encode(), b',"links":', links.item_text(current, collection, code, base, query, chosen), b"}"])
+        headers += [(b"content-type", chosen.media_type.encode()), (b"content-length", str(len(body)).encode())]
+        return RawResponse(body, headers)
     spoken = language(request, state.settings.language)
     titles = {one.name: one.title.zh if spoken == "zh" else one.title.en for one in collection.attributes}
     feature = orjson.loads(text)
-    data = {**_html_data(current, collection, base, spoken), **feature, "titles": titles, "links": links, "map": maps.outline([feature])}
+    data = {
+        **_html_data(current, collection, base, spoken),
+        **feature,
+        "titles": titles,
+        "links": links.of_item(current, collection, code, base, query, chosen),
+        "map": maps.outline([feature]),
+    }
     return current.front.html("collections/items/item.html", data, spoken, base=base)
 
 
@@ -119,7 +125,7 @@ async def _written(published: Published, query: FeatureQuery, current: Current, 
 
 
 async def _file_item(
-    session: Session, current: Current, collection: Collection, code: str, choice: OutputCrs, chosen: Format, links: list[Link]
+    session: Session, current: Current, collection: Collection, code: str, choice: OutputCrs, chosen: Format, related: list[Link]
 ) -> Response:
     parsed = ItemsRequest(FeatureQuery(collection, 1, crs=choice), crs.uri_of(choice, current.choices))
     query, crs_uri = _file_query(parsed, chosen, current)
@@ -127,7 +133,7 @@ async def _file_item(
     headers = {"Content-Crs": f"<{crs_uri}>"}
     if chosen is JSONFG:
         feature = jsonfg.features([row], query, parsed, current)[0]
-        extra = orjson.dumps({"conformsTo": jsonfg.CONFORMS_TO, "coordRefSys": crs.CRS84, "links": links})
+        extra = orjson.dumps({"conformsTo": jsonfg.CONFORMS_TO, "coordRefSys": crs.CRS84, "links": related})
         return Response(b"".join([feature[:-1], b",", extra[1:]]), headers=headers, media_type=chosen.media_type)
     body = await _written(current.catalogue.published[collection.id], query, current, chosen, [row])
     named = {"Content-Disposition": f'inline; filename="{collection.id}{chosen.suffix}"'}
@@ -140,48 +146,37 @@ def _head(page: Page | TextPage) -> dict[str, Any]:
         made["numberMatched"] = page.matched.number
     elif page.matched.number is not None:
         made["numberMatchedEstimate"] = page.matched.number
-    return made | {"numberReturned": page.returned, "timeStamp": utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return made | {"numberReturned": page.returned, "timeStamp": _second(int(time.time()))}
 
 
-def _collection_text(page: TextPage, links: list[Link]) -> bytes:
-    head = {**_head(page), "links": links}
-    return b"".join([orjson.dumps(head)[:-1], b',"features":[', page.features, b"]}"])
+@lru_cache(maxsize=1)
+def _second(epoch_s: int) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _headers(crs_uri: str, page: Page | TextPage, links: list[Link]) -> dict[str, str]:
-    made = {
-        "Content-Crs": f"<{crs_uri}>",
-        "OGC-NumberReturned": str(page.returned),
-        "Link": ", ".join([f'<{link["href"]}>; rel="{link["rel"]}"; type="{link["type"]}"' for link in links]),
-        "Vary": "Accept, Authorization",
-    }
+def _text_answer(request: Request, state: ServerState, parsed: ItemsRequest, page: TextPage) -> Response:
+    made = _links(request, state, parsed.query, page, JSON)
+    body = b"".join([orjson.dumps(_head(page))[:-1], b',"links":', made.text, b'],"features":[', page.features, b"]}"])
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in _headers(parsed.crs_uri, page, made.header).items()]
+    headers += [(b"content-type", JSON.media_type.encode()), (b"content-length", str(len(body)).encode())]
+    return RawResponse(body, headers)
+
+
+def _headers(crs_uri: str, page: Page | TextPage, link: str) -> dict[str, str]:
+    made = {"content-crs": f"<{crs_uri}>", "ogc-numberreturned": str(page.returned), "link": link, "vary": "Accept, Authorization"}
     if page.matched.number is not None:
-        made["OGC-NumberMatched" if page.matched.is_exact else "OGC-NumberMatched-Estimate"] = str(page.matched.number)
+        made["ogc-numbermatched" if page.matched.is_exact else "ogc-numbermatched-estimate"] = str(page.matched.number)
     return made
 
 
-def _page_links(
-    request: Request, state: ServerState, collection: Collection, query: FeatureQuery, page: Page | TextPage, chosen: Format
-) -> list[Link]:
-    address = f"{base_url(request, state.settings)}/collections/{collection.id}/items"
-    sent = request.query_params.multi_items()
-    links = _formats(address, sent, chosen, collection)
-    links.append({"rel": "collection", "type": "application/json", "href": address.removesuffix("/items")})
-    if page.last is not None:
-        following = [(name, value) for name, value in sent if name not in {"cursor", "offset"}]
-        if "limit" not in request.query_params:
-            following.append(("limit", str(query.limit)))
-        following.append(("cursor", state.cursors.encode(collection.id, query.sort, page.last)))
-        links.append({"rel": "next", "type": chosen.media_type, "href": f"{address}?{urlencode(following)}"})
-    return links
-
-
-def _formats(address: str, sent: list[tuple[str, str]], chosen: Format, collection: Collection) -> list[Link]:
-    kept = urlencode([(key, value) for key, value in sent if key != "f"])
-    start = f"{address}?{kept}&f=" if kept else f"{address}?f="
-    return [
-        {"rel": "self" if one is chosen else "alternate", "type": one.media_type, "href": start + one.name} for one in offered(collection)
-    ]
+def _links(request: Request, state: ServerState, query: FeatureQuery, page: Page | TextPage, chosen: Format) -> Written:
+    base, sent = base_url(request, state.settings), request.scope["query_string"].decode("latin-1")
+    always = links.of_page(base, query.collection.id, sent, chosen)
+    if page.last is None:
+        return always
+    cursor = state.cursors.encode(query.collection.id, query.sort, page.last)
+    more = links.write([links.next_page(base, query.collection.id, sent, query.limit, cursor, chosen)])
+    return Written((*always.links, *more.links), b"".join([always.text, b",", more.text[1:]]), f"{always.header}, {more.header}")
 
 
 def _html_page(request: Request, state: ServerState, current: Current, parsed: ItemsRequest, page: TextPage) -> Response:
@@ -195,7 +190,7 @@ def _html_page(request: Request, state: ServerState, current: Current, parsed: I
         "columns": [one.name for one in parsed.query.written],
         "numberMatched": page.matched.number if page.matched.is_exact else f"≈ {page.matched.number}",
         "numberReturned": page.returned,
-        "links": _page_links(request, state, collection, parsed.query, page, HTML),
+        "links": _links(request, state, parsed.query, page, HTML).links,
         "map": maps.outline(features),
     }
     return current.front.html("collections/items/index.html", data, spoken, base=base)

@@ -60,4 +60,4 @@ def base_url(request: Request, settings: Settings) -> str:
     if not _HOST.match(host):
         name, port = request.scope.get("server") or ("127.0.0.1", settings.server.port)
         host = f"{name}:{port}"
-    return f"{request.url.scheme}://{host}{request.scope.get('root_path', '').rstrip('/')}"
+    return f"{request.scope['scheme']}://{host}{request.scope.get('root_path', '').rstrip('/')}"

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from starlette.requests import HTTPConnection
@@ -46,11 +46,14 @@ class Current:
         pygeoapi over it.
     choices
         Offered CRS by URI.
+    item_links
+        Kept by `ogc_api.links`.
     """
 
     catalogue: Catalogue
     front: Front
     choices: dict[str, OutputCrs]
+    item_links: dict[tuple[str, ...], bytes] = field(default_factory=dict)
 
     def collection(self, collection_id: str) -> Collection:
         """Return a published collection.

@@ -36,6 +36,11 @@ _SET_LOCAL = "SELECT set_config(name, value, true) FROM unnest($1::text[], $2::t
 _WRITERS = 4
 
 
+_LOST = (
+    asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)  # fmt: skip
+_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError)
 _UNKNOWN = object()
 
 
@@ -163,13 +168,9 @@ class RequestPool:
         """
         if self._pool is None:
             await self.open()
-        if time.monotonic() - self._failed_at < _REST_S:
-            raise self._unavailable()
-        pool = self._steady if steady and self._steady is not None else self._pool
-        # A deadline costs more than a small statement: none where a connection is free.
-        timeout = None if pool.get_idle_size() else self._settings.database.connect_timeout_s
+        pool = self._pool_of(steady=steady)
         try:
-            async with pool.acquire(timeout=timeout) as connection:
+            async with pool.acquire(timeout=self._patience(pool)) as connection:
                 if self._settings.database.pgbouncer:
                     async with connection.transaction(readonly=not self._writing):
                         await self._enter(connection, scope)
@@ -180,18 +181,28 @@ class RequestPool:
                     yield connection
         except CimError:
             raise
-        except asyncpg.QueryCanceledError as error:
+        except _DRIVER_ERRORS as error:
+            raise self._translated(error) from error
+
+    def _pool_of(self, *, steady: bool) -> Any:  # noqa: ANN401 - asyncpg ships no types
+        if time.monotonic() - self._failed_at < _REST_S:
+            raise self._unavailable()
+        return self._steady if steady and self._steady is not None else self._pool
+
+    def _patience(self, pool: Any) -> int | None:  # noqa: ANN401 - asyncpg ships no types
+        # A deadline costs more than a small statement: none where a connection is free.
+        return None if pool.get_idle_size() else self._settings.database.connect_timeout_s
+
+    def _translated(self, error: Exception) -> CimError:
+        if isinstance(error, asyncpg.QueryCanceledError):
             limit = self._settings.database.statement_timeout_ms
-            raise StoreUnavailableError(f"statement ran longer than {limit} ms", hint="ask for less, or raise the limit") from error
-        except (asyncpg.DataError, ValueError) as error:
+            return StoreUnavailableError(f"statement ran longer than {limit} ms", hint="ask for less, or raise the limit")
+        if isinstance(error, asyncpg.DataError | ValueError):
             # Class 22 of the server, or a value the driver cannot write: a number out of range, a NUL character.
-            raise InvalidParameterError("filter", str(error).partition("\n")[0][:120], "values that can be computed") from error
-        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError) as error:
-            raise self._unavailable() from error
-        except (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.TooManyConnectionsError) as error:
-            raise self._unavailable() from error
-        except asyncpg.PostgresError as error:
-            raise StoreError(f"store {engine.address(self._settings)}: {error.args[0] if error.args else type(error).__name__}") from error
+            return InvalidParameterError("filter", str(error).partition("\n")[0][:120], "values that can be computed")
+        if isinstance(error, asyncpg.PostgresError) and not isinstance(error, _LOST):
+            return StoreError(f"store {engine.address(self._settings)}: {error.args[0] if error.args else type(error).__name__}")
+        return self._unavailable()
 
     async def _enter(self, connection: Any, scope: RowScope | None) -> None:  # noqa: ANN401 - asyncpg ships no types
         kept = {name: value for name, value in self._session.items() if name != "default_transaction_read_only"}
@@ -208,9 +219,7 @@ class RequestPool:
             As `acquire`.
         """
         try:
-            async with self.acquire(scope, steady=steady) as connection:
-                found: Sequence[Any] = await connection.fetch(statement, *values)
-                return found
+            return await self._fetch(statement, values, scope, steady=steady)
         except StoreUnavailableError as error:
             if isinstance(error.__cause__, asyncpg.QueryCanceledError) or error.__cause__ is None:
                 raise
@@ -218,9 +227,27 @@ class RequestPool:
             for pool in (self._pool, self._steady):
                 if pool is not None:
                     await pool.expire_connections()
-        async with self.acquire(scope, steady=steady) as connection:
-            again: Sequence[Any] = await connection.fetch(statement, *values)
-            return again
+        return await self._fetch(statement, values, scope, steady=steady)
+
+    async def _fetch(self, statement: str, values: Sequence[Any], scope: RowScope | None, *, steady: bool) -> Sequence[Any]:
+        found: Sequence[Any]
+        if self._settings.database.pgbouncer or self._pool is None:
+            async with self.acquire(scope, steady=steady) as connection:
+                found = await connection.fetch(statement, *values)
+            return found
+        # As `acquire`, without the cost of two context managers: most requests come this way.
+        pool = self._pool_of(steady=steady)
+        try:
+            connection = await pool.acquire(timeout=self._patience(pool))
+            try:
+                if not self._writing:
+                    await connection.show(scope)
+                found = await connection.fetch(statement, *values)
+            finally:
+                await pool.release(connection)
+        except _DRIVER_ERRORS as error:
+            raise self._translated(error) from error
+        return found
 
     def _unavailable(self) -> StoreUnavailableError:
         return StoreUnavailableError(f"store {engine.address(self._settings)}: no connection in time", hint="cim db status; cim db start")
