@@ -140,9 +140,9 @@ def _build_city(
     return _logged(LayerResult(city.LAYER, made.features, made.tiles, made.written, removed=made.removed, bad=made.bad))
 
 
-def _update_city(settings: Settings) -> LayerResult | None:
+def _update_city(settings: Settings, connection: Connection) -> LayerResult | None:
     """Rebuild only the cells that unread events touch; None where everything has to be built."""
-    with engine.connect(settings) as connection:
+    with connection.transaction():
         tilesets.lock_layer(connection, city.LAYER)
         event = outbox.newest_event(connection)
         boxes = tilesets.fetch_touched_boxes(connection, "buildings", READER, MOST_BOXES)
@@ -152,7 +152,7 @@ def _update_city(settings: Settings) -> LayerResult | None:
             return None
         if made.removed:
             tilesets.remove_tileset(connection, city.LAYER)
-        connection.commit()
+    with connection.transaction():
         _drop(settings, connection, made.superseded)
     if made.removed or made.moved:
         merge.write_city(settings)
@@ -262,13 +262,13 @@ def rebuild_changed(settings: Settings) -> list[str]:
     The events are marked as read unless somebody is writing events right now: then they are met again next time, at the price of a
     build that finds nothing to do.
     """
-    with engine.connect(settings, autocommit=True) as connection:
+    with engine.kept(settings) as connection:
         newest = tilesets.fetch_settled_event(connection)
         touched = tilesets.fetch_touched_collections(connection, READER)
         wanted = {layer for layer in map(_layer_of, touched) if layer is not None}
         # Only buildings: the question which layers there are takes longer than the rebuild.
         layers = sorted(wanted) if wanted <= {city.LAYER} else [layer for layer in _all_layers(connection) if layer in wanted]
-        whole = [layer for layer in layers if layer != city.LAYER or _update_city(settings) is None]
+        whole = [layer for layer in layers if layer != city.LAYER or _update_city(settings, connection) is None]
         if whole:
             build_layers(settings, whole)
         if newest is not None:

@@ -21,15 +21,17 @@ from cim.db.engine import Connection
 from cim.db.tile_reads import BuildingSource
 from cim.db.tilesets import Box, TileRow, TilesetRow
 from cim.settings import Settings
-from tiles import far, grid, pyramid
+from tiles import far, grid, journal, pyramid
 from tiles.layers import buildings
 from tiles.layers.buildings import COLOUR, STYLE, Heights, Made
 from tiles.layers.common import SYNTHETIC_NOTE
 from tiles.store import TileStore
 
 LAYER = "buildings"
-CHUNK_FEATURES = 40_000
+CHUNK_FEATURES = 20_000
 """Buildings read and encoded at once by one worker: what bounds the memory."""
+WRITERS = 16
+"""Files of a cell written at once."""
 TITLE = {"en": "Buildings", "zh": "建筑"}
 NOTE = SYNTHETIC_NOTE | {"en": "Footprints from the survey; attributes synthetic.", "zh": "轮廓来自调查数据,属性为合成数据。"}
 
@@ -48,12 +50,15 @@ class CellJob:
         Tiles that are there already, by key.
     dry_run
         Say what would be made, write nothing.
+    is_noted
+        Note the finished cell for a build that goes on after this one was killed.
     """
 
     key: str
     heights: Heights
     known: dict[str, TileRow]
     dry_run: bool = False
+    is_noted: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,10 @@ class CellResult:
 
 
 def plan_cells(counts: Any, at_most: int = CHUNK_FEATURES) -> list[str]:  # noqa: ANN401 - pyarrow ships no types
-    """Return the largest cells that hold no more than so many buildings; a cell of the base level is never cut.
+    """Return cells that cover the whole earth, each the largest that holds no more than so many buildings.
+
+    The counts may be estimates, even none where there are some: every building is in exactly one of the cells. A cell of the base level is
+    never cut.
 
     Parameters
     ----------
@@ -98,8 +106,9 @@ def _cut(cells: list[tuple[str, int]], key: str, at_most: int) -> Iterator[str]:
     if sum(n for _, n in cells) <= at_most or len(key) >= grid.BASE_LEVEL:
         yield key
         return
-    for digit, part in itertools.groupby(cells, lambda cell: cell[0][len(key)]):
-        yield from _cut(list(part), key + digit, at_most)
+    parts = {digit: list(part) for digit, part in itertools.groupby(cells, lambda cell: cell[0][len(key)])}
+    for digit in "0123":
+        yield from _cut(parts.get(digit, []), key + digit, at_most)
 
 
 def uri_of(key: str, input_hash: str) -> str:
@@ -130,9 +139,17 @@ def make_cell(settings: Settings, reader: ArrowReader, job: CellJob, source: Bui
 
     made = buildings.encode_cell(rows, job.key, job.heights, compress=settings.tiles.meshopt, is_known=is_known)
     del rows
-    found = [job.known[one.key] if is_known(one.key, one.input_hash) else _write(store, one, dry_run=job.dry_run) for one in made]
-    low, high = (edge([one.heights[side] for one in made], default=0.0) for side, edge in ((0, min), (1, max)))
+    # The disk's answer takes longer than the next file: many wait together.
+    with ThreadPoolExecutor(max_workers=WRITERS) as pool:
+        found = list(
+            pool.map(
+                lambda one: job.known[one.key] if is_known(one.key, one.input_hash) else _write(store, one, dry_run=job.dry_run), made
+            )
+        )
     written = [one.key for one in made if not is_known(one.key, one.input_hash)]
+    if job.is_noted and written:
+        journal.note(store, LAYER, job.key, found)
+    low, high = (edge([one.heights[side] for one in made], default=0.0) for side, edge in ((0, min), (1, max)))
     return CellResult(found, written, [code for one in made for code in one.bad], (low, high))
 
 
@@ -160,7 +177,8 @@ def make_cells(settings: Settings, jobs: Sequence[CellJob], progress: Callable[[
         Called with the cells done and all cells.
     """
     done: list[CellResult] = []
-    with ArrowReader(settings) as reader, ThreadPoolExecutor(max_workers=_workers(settings)) as pool:
+    reader = shared_reader(settings)
+    with ThreadPoolExecutor(max_workers=_workers(settings)) as pool:
         for result in pool.map(lambda job: make_cell(settings, reader, job), jobs):
             done.append(result)
             if progress is not None:
@@ -169,7 +187,8 @@ def make_cells(settings: Settings, jobs: Sequence[CellJob], progress: Callable[[
 
 
 def _workers(settings: Settings) -> int:
-    return settings.tiles.workers or max(2, min(8, os.cpu_count() or 1))
+    # One more than processors: somebody always waits for the store or the disk.
+    return settings.tiles.workers or 1 + min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -214,14 +233,18 @@ def make_far(
     children = {child.key for cell in due for child in cell.children} - made
     missing = sorted(key for key in children if rows[key].blocks is None)
     blocks = {key: rows[key].blocks or b"" for key in children} | (tilesets.fetch_blocks(connection, LAYER, missing) if missing else {})
+    heights: dict[str, int] = {}
+    for cell in due:
+        heights[cell.key] = 1 + max((heights.get(child.key, 0) for child in cell.children), default=0)
+    levels = [[cell for cell in due if heights[cell.key] == height] for height in range(1, 1 + max(heights.values(), default=0))]
     # The disk's answer takes longer than the next tile.
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as kernels, ThreadPoolExecutor(max_workers=WRITERS) as pool:
         waiting = []
-        for cell in due:
-            row, glb = _far_row(cell, rows, blocks, hashes[cell.key], compress=compress)
-            rows[cell.key], blocks[cell.key] = row, row.blocks or b""
-            if glb and not dry_run:
-                waiting.append(pool.submit(store.write, f"{LAYER}/{row.uri}", glb))
+        for level in levels:
+            for row, glb in kernels.map(lambda cell: _far_row(cell, rows, blocks, hashes[cell.key], compress=compress), level):
+                rows[row.key], blocks[row.key] = row, row.blocks or b""
+                if glb and not dry_run:
+                    waiting.append(pool.submit(store.write, f"{LAYER}/{row.uri}", glb))
         for one in waiting:
             one.result()
     return Far({key: row for key, row in rows.items() if key not in leaves}, sorted(made))

@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cim.db import tile_reads, tilesets
-from cim.db.arrow_read import ArrowReader
 from cim.db.engine import Connection
 from cim.db.tilesets import Box, TileRow, TilesetRow
 from cim.settings import Settings
-from tiles import city, grid, pyramid
+from tiles import city, grid, journal, pyramid
 from tiles.city import LAYER, CellJob, CellResult
 from tiles.layers.buildings import STYLE, Heights
 from tiles.store import TileStore
@@ -89,16 +88,19 @@ def build(
     store = TileStore(settings.tiles_url)
     tiles = tilesets.fetch_input_hashes(connection, LAYER)
     there = set() if force else store.names(LAYER)
+    resumed = {} if force else journal.finished(store, LAYER, there)
     usable = {key: row for key, row in tiles.items() if row.box is not None and (not row.uri or f"{LAYER}/{row.uri}" in there)}
     before = Before(published(connection), tiles, {} if force else usable)
-    with ArrowReader(settings) as reader:
-        counts, ground = tile_reads.fetch_building_cells(reader, grid.BASE_LEVEL, tile_reads.STANDING)
-    if not counts.num_rows:
-        return CityResult(removed=True)
+    reader = city.shared_reader(settings)
+    counts = tile_reads.fetch_building_sample(reader, grid.BASE_LEVEL)
+    ground = tile_reads.fetch_mean_ground(reader)
     heights = city.heights_of(connection, ground)
     cells = city.plan_cells(counts)
-    jobs = [CellJob(key, heights, _under(before.usable, key), dry_run) for key in cells]
-    return _switch(settings, connection, before, {}, make(settings, jobs, progress), heights, event, dry_run=dry_run)
+    known = before.usable | resumed
+    jobs = [CellJob(key, heights, _under(known, key), dry_run, is_noted=not dry_run) for key in cells]
+    results = make(settings, jobs, progress)
+    reader.close()
+    return _switch(settings, connection, before, {}, results, heights, event, dry_run=dry_run)
 
 
 def update(settings: Settings, connection: Connection, row: TilesetRow | None, boxes: Sequence[Box], event: int) -> CityResult | None:
@@ -193,6 +195,7 @@ def _switch(
     if not made and not gone and _same(before.row, row) and store.exists(name) and store.read(name) == body:
         tilesets.touch_tileset(connection, LAYER, event)
         return counted
+    store.settle(f"{LAYER}/{folder}" for folder in ("content", "part"))
     tilesets.update_tileset(connection, row, gone, made)
     _remember(settings, connection, rows)
     store.write(name, body)

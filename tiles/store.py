@@ -1,6 +1,8 @@
 """The tile store: a folder or any fsspec URL. A local file is complete or not there: temporary name, fsync, rename."""
 
 import os
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +40,31 @@ class TileStore:
             return
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        part = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.part")
         with part.open("wb") as handle:
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
         part.replace(target)
+
+    def settle(self, folders: Iterable[str]) -> None:
+        """Make the names of written files last, power failure included; their contents do already.
+
+        Parameters
+        ----------
+        folders
+            Relative to the root; those that are not there are left out.
+        """
+        if not self._is_local:
+            return
+        for folder in folders:
+            path = Path(self._path(folder))
+            if path.is_dir():
+                handle = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
 
     def read(self, name: str) -> bytes:
         """Read a file.

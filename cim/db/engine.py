@@ -1,6 +1,8 @@
 """Connections: private cluster or ``CIM_DATABASE__URL``, with errors in words and secrets left out."""
 
+import atexit
 import contextlib
+import queue
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +98,51 @@ def connect(settings: Settings, *, autocommit: bool = False) -> Iterator[Connect
             yield connection
     except psycopg.Error as error:
         raise store_error(error, settings) from error
+
+
+_KEPT: dict[str, "queue.SimpleQueue[Connection]"] = {}
+
+
+@atexit.register
+def _close_kept() -> None:
+    for free in _KEPT.values():
+        with contextlib.suppress(queue.Empty):
+            while True:
+                free.get_nowait().close()
+
+
+@contextlib.contextmanager
+def kept(settings: Settings) -> Iterator[Connection]:
+    """Lend a connection in autocommit mode that stays open for the next use in this process.
+
+    For short work that is done again and again: opening a connection and loading PostGIS into it take longer than a small rebuild.
+
+    Raises
+    ------
+    StoreUnavailableError, StoreError
+        As `connect`; the connection is not used again then.
+    """
+    text = conninfo(settings)
+    free = _KEPT.setdefault(text, queue.SimpleQueue())
+    connection: Connection | None = None
+    try:
+        with contextlib.suppress(queue.Empty):
+            connection = free.get_nowait()
+            # The server may have been started anew meanwhile.
+            with contextlib.suppress(psycopg.OperationalError):
+                connection.execute("SELECT 1")
+            if connection.closed:
+                connection = None
+        if connection is None:
+            connection = psycopg.connect(text, autocommit=True)
+        yield connection
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, psycopg.Error):
+            raise store_error(error, settings) from error
+        raise
+    free.put(connection)
 
 
 def sqlalchemy_engine(settings: Settings) -> "sqlalchemy.Engine":

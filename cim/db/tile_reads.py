@@ -71,6 +71,45 @@ def fetch_building_cells(reader: ArrowReader, level: int, source: BuildingSource
     return found, total / known if known else None
 
 
+SAMPLE_ROWS = 50_000
+"""Rows looked at to share out the work of a build; smaller stores are counted."""
+
+
+def fetch_building_sample(reader: ArrowReader, level: int) -> pa.Table:
+    """Return about how many standing buildings each cell of the global grid holds, out of a sample of the table's pages.
+
+    Parameters
+    ----------
+    reader
+        The store.
+    level
+        As of `fetch_building_cells`.
+
+    Returns
+    -------
+    table
+        column, row, n (estimated where the store is large; cells with few buildings may be missing then).
+    """
+    known = reader.fetch(sql.SQL("SELECT greatest(reltuples, 1)::float8 AS n FROM pg_class WHERE oid = 'building'::regclass"))
+    part = min(1.0, SAMPLE_ROWS / known.column("n")[0].as_py())
+    sampled = sql.SQL("building") if part > 0.5 else sql.SQL("building TABLESAMPLE SYSTEM ({}) REPEATABLE (1)").format(100.0 * part)
+    return reader.fetch(
+        sql.SQL(
+            """SELECT floor(((ST_XMin(geom) + ST_XMax(geom)) / 2 + 180.0) / 360.0 * {side})::int AS column,
+                      floor(((ST_YMin(geom) + ST_YMax(geom)) / 2 + 180.0) / 360.0 * {side})::int AS row,
+                      (count(*) / {part})::int8 AS n
+               FROM {rows} WHERE {condition} GROUP BY 1, 2"""
+        ).format(side=float(1 << level), part=1.0 if part > 0.5 else part, rows=sampled, condition=_STANDING)
+    )
+
+
+def fetch_mean_ground(reader: ArrowReader) -> float | None:
+    """Return the mean of the known ground elevations of standing buildings [m]."""
+    found = reader.fetch(sql.SQL("SELECT avg(ground_elevation_m) AS mean FROM building WHERE {}").format(_STANDING))
+    mean: float | None = found.column("mean")[0].as_py()
+    return mean
+
+
 def fetch_building_table(reader: ArrowReader, box: tuple[float, float, float, float], source: BuildingSource) -> pa.Table:
     """Return the buildings that touch a box.
 

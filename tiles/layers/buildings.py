@@ -26,7 +26,7 @@ from tiles import far, grid
 from tiles.glb import Packed, Placement, write_glb
 from tiles.metadata import NO_FLOAT, NO_INTEGER, Array, Choice, PackedText, PropertyTable
 
-STYLE = "buildings-4"
+STYLE = "buildings-5"
 SKIRT_M = 1.0
 """Walls go this far below the lowest ground, so that no gap shows on a slope."""
 STOREY_M = 3.0
