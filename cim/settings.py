@@ -79,7 +79,10 @@ class TilesSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     meshopt: bool = Field(default=True, description="pack meshes by EXT_meshopt_compression; off for clients that cannot read it")
-    workers: int = Field(default=0, ge=0, le=64, description="threads of a build; 0 = as many as processors")
+    workers: int = Field(default=0, ge=0, le=64, description="threads of a build; 0 = one more than processors")
+    grace_s: int = Field(
+        default=600, ge=0, description="how long superseded files stay for clients that hold an older tileset.json [s]; 0 = not at all"
+    )
 
 
 class AccessSettings(BaseModel):

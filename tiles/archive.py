@@ -5,11 +5,29 @@ import struct
 import zipfile
 from pathlib import Path
 
+from cim.db import engine, superseded
 from cim.errors import TileError
 from cim.settings import Settings
 from tiles.store import TileStore
 
 INDEX = "@3dtilesIndex1@"
+
+
+def published_files(settings: Settings, layer: str) -> list[str]:
+    """Return the files of a layer, relative to the tile store, without those kept for older clients.
+
+    Raises
+    ------
+    TileError
+        The layer has no tiles.
+    """
+    store = TileStore(settings.tiles_url)
+    with engine.connect(settings) as connection:
+        older = {f"{layer}/{name}" for name in superseded.fetch_names(connection, layer)}
+    names = sorted(name for name in store.names(layer) - older if not name.rpartition("/")[2].startswith("."))
+    if f"{layer}/tileset.json" not in names:
+        raise TileError(f"layer {layer}: no tileset in the tile store", hint=f"cim tiles build {layer}")
+    return names
 
 
 def write_3tz(settings: Settings, layer: str, target: Path) -> int:
@@ -30,9 +48,7 @@ def write_3tz(settings: Settings, layer: str, target: Path) -> int:
         The layer has no tiles.
     """
     store = TileStore(settings.tiles_url)
-    names = sorted(name for name in store.names(layer) if not name.rpartition("/")[2].startswith("."))
-    if f"{layer}/tileset.json" not in names:
-        raise TileError(f"layer {layer}: no tileset in the tile store", hint=f"cim tiles build {layer}")
+    names = published_files(settings, layer)
     part = target.with_name(f".{target.name}.part")
     entries: list[tuple[bytes, int]] = []
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from cim.db import engine, migrate, outbox, profiles, tilesets
+from cim.db import engine, migrate, outbox, profiles, superseded, tilesets
 from cim.db.engine import Connection
 from cim.db.tilesets import TileRow, TilesetRow
 from cim.errors import InvalidParameterError
@@ -152,23 +152,26 @@ def _update_city(settings: Settings, connection: Connection) -> LayerResult | No
             return None
         if made.removed:
             tilesets.remove_tileset(connection, city.LAYER)
+        superseded.retire(connection, city.LAYER, made.superseded)
     with connection.transaction():
-        _drop(settings, connection, made.superseded)
+        _drop(settings, connection, city.LAYER)
     if made.removed or made.moved:
         merge.write_city(settings)
     return _logged(LayerResult(city.LAYER, made.features, made.tiles, made.written, removed=made.removed, bad=made.bad))
 
 
-def _drop(settings: Settings, connection: Connection, names: Sequence[str]) -> None:
-    """Remove files that were superseded, unless a build has meanwhile come to need one of the same name."""
-    if not names:
+def _drop(settings: Settings, connection: Connection, layer: str) -> None:
+    """Remove the superseded files whose time is over, unless a build has meanwhile come to need one of the same name."""
+    due = superseded.fetch_due(connection, layer, settings.tiles.grace_s)
+    if not due:
         return
     store = TileStore(settings.tiles_url)
-    tilesets.lock_layer(connection, city.LAYER)
-    used = tilesets.fetch_used_files(connection, city.LAYER, [name.partition("/")[2] for name in names])
-    for name in names:
-        if name.partition("/")[2] not in used:
-            store.remove(name)
+    tilesets.lock_layer(connection, layer)
+    used = tilesets.fetch_used_files(connection, layer, due)
+    for name in due:
+        if name not in used:
+            store.remove(f"{layer}/{name}")
+    superseded.forget(connection, layer, due)
 
 
 def _logged(result: LayerResult) -> LayerResult:
@@ -203,19 +206,20 @@ def _published(connection: Connection) -> list[TilesetRow]:
 
 
 def _sweep(settings: Settings, store: TileStore, layer: str) -> None:
-    """Remove the files no tile refers to, what a killed build left included.
+    """Retire the files no tile refers to, what a killed build left included.
 
     Only after the new tileset is committed, so that a crash leaves files too many, never too few; and under the layer's lock, because
     another build may just have written a file of the same name.
     """
-    found = store.names(layer)
+    found = {name.removeprefix(f"{layer}/") for name in store.names(layer)}
     with engine.connect(settings) as connection:
         tilesets.lock_layer(connection, layer)
         tiles = tilesets.fetch_input_hashes(connection, layer)
-        used = {f"{layer}/{name}" for tile in tiles.values() for name in (tile.uri, tile.document) if name}
-        used |= {f"{layer}/tileset.json"} if tiles else set()
-        for name in sorted(found - used):
-            store.remove(name)
+        used = {name for tile in tiles.values() for name in (tile.uri, tile.document) if name} | ({"tileset.json"} if tiles else set())
+        kept = superseded.fetch_names(connection, layer)
+        superseded.forget(connection, layer, kept & used)
+        superseded.retire(connection, layer, found - used - kept)
+        _drop(settings, connection, layer)
 
 
 def _write_leaf(store: TileStore, layer: str, leaf: Leaf) -> TileRow:

@@ -142,9 +142,7 @@ def make_cell(settings: Settings, reader: ArrowReader, job: CellJob, source: Bui
     # The disk's answer takes longer than the next file: many wait together.
     with ThreadPoolExecutor(max_workers=WRITERS) as pool:
         found = list(
-            pool.map(
-                lambda one: job.known[one.key] if is_known(one.key, one.input_hash) else _write(store, one, dry_run=job.dry_run), made
-            )
+            pool.map(lambda one: job.known[one.key] if is_known(one.key, one.input_hash) else _write(store, one, dry_run=job.dry_run), made)
         )
     written = [one.key for one in made if not is_known(one.key, one.input_hash)]
     if job.is_noted and written:

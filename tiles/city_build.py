@@ -30,7 +30,7 @@ class CityResult:
     bad
         Codes of buildings whose triangles are not exact, of the cells that were made.
     superseded
-        Files of the tile store that no tile refers to any more.
+        Files that no tile refers to any more, relative to the layer's folder.
     moved
         The box of the whole layer is another one.
     """
@@ -216,4 +216,4 @@ def _with_blocks(connection: Connection, rows: list[TileRow]) -> list[TileRow]:
 
 
 def _files(rows: dict[str, TileRow]) -> list[str]:
-    return [f"{LAYER}/{name}" for row in rows.values() for name in (row.uri, row.document) if name]
+    return [name for row in rows.values() for name in (row.uri, row.document) if name]

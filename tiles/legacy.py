@@ -17,6 +17,7 @@ from py3dtiles.tileset.content.gltf_utils import GltfAttribute, GltfMesh, GltfPr
 from cim.errors import TileError
 from cim.geometry.mesh import to_y_up
 from cim.settings import Settings
+from tiles.archive import published_files
 from tiles.glb_read import Glb
 from tiles.store import TileStore
 
@@ -81,9 +82,7 @@ def write_b3dm(settings: Settings, layer: str, folder: Path) -> int:
         The layer has no tiles, or the folder is there.
     """
     store = TileStore(settings.tiles_url)
-    names = sorted(name for name in store.names(layer) if not name.rpartition("/")[2].startswith("."))
-    if f"{layer}/tileset.json" not in names:
-        raise TileError(f"layer {layer}: no tileset in the tile store", hint=f"cim tiles build {layer}")
+    names = published_files(settings, layer)
     if folder.exists():
         raise TileError(f"{folder}: is there already, expected a new folder")
     part = folder.with_name(f".{folder.name}.part")

@@ -13,7 +13,7 @@ import numpy as np
 from py3dtiles.exceptions import Py3dtilesException
 from py3dtiles.tileset import TileSet
 
-from cim.db import engine, tilesets
+from cim.db import engine, superseded, tilesets
 from cim.errors import TileError
 from cim.settings import Settings
 from tiles import proof
@@ -298,7 +298,9 @@ def validate_layer(settings: Settings, layer: str, *, sample: int = 1000) -> Rep
     checker.document("tileset.json", np.eye(4), None, "root", None)
     if not report.tiles and report.faults:
         return report
-    orphans = store.names(layer) - {f"{layer}/{path}" for path in checker.files}
+    with engine.connect(settings) as connection:
+        kept = superseded.fetch_names(connection, layer)
+    orphans = store.names(layer) - {f"{layer}/{path}" for path in [*checker.files, *kept]}
     report.faults += [f"{name}: no tile refers to it" for name in sorted(orphans)]
     report.features = checker.codes.total()
     report.faults += [

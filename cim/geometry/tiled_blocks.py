@@ -188,6 +188,7 @@ def _fill(  # type: ignore[no-untyped-def]  # compiled: types come from the call
         for k in range(tile_start[tile], tile_start[tile + 1]):
             feature = order[k]
             begin_all, end_all = ring_start[rings_of[feature]], ring_start[rings_of[feature + 1]]
+            own, height = k - tile_start[tile], rise[feature]
             renamed[: end_all - begin_all] = -1
             # Vertices in the order in which the triangles meet them: a new one costs the index codec nothing.
             for roof in range(roof_start[feature], roof_start[feature + 1]):
@@ -195,16 +196,12 @@ def _fill(  # type: ignore[no-untyped-def]  # compiled: types come from the call
                     at = roofs[roof, corner] - begin_all
                     if renamed[at] < 0:
                         renamed[at] = vertex
-                        vertex = _roof_vertex(
-                            positions, normals, features, vertex, low, up, begin_all + at, rise[feature], middle, steps, k - tile_start[tile]
-                        )
+                        vertex = _roof_vertex(positions, normals, features, vertex, low, up, begin_all + at, height, middle, steps, own)
                     triangles[triangle, corner] = renamed[at] - first_vertex
                 triangle += 1
             for at in range(end_all - begin_all):
                 if renamed[at] < 0:
-                    vertex = _roof_vertex(
-                        positions, normals, features, vertex, low, up, begin_all + at, rise[feature], middle, steps, k - tile_start[tile]
-                    )
+                    vertex = _roof_vertex(positions, normals, features, vertex, low, up, begin_all + at, height, middle, steps, own)
 
 
 def tiled_blocks(

@@ -123,6 +123,64 @@ def test_a_small_change_writes_a_small_part(city):
     assert len(written) < 15 < n_tiles
 
 
+def leads_to(root):
+    """Return every file that a tileset.json leads to."""
+    found, waiting = set(), [root / "tileset.json"]
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        tiles = [json.loads(path.read_text())["root"]]
+        while tiles:
+            tile = tiles.pop()
+            tiles += tile.get("children", [])
+            if "content" in tile:
+                target = (path.parent / tile["content"]["uri"]).resolve()
+                if target.suffix == ".json":
+                    waiting.append(target)
+                else:
+                    found.add(target)
+    return found
+
+
+def test_a_client_with_an_older_tileset_is_served_for_the_grace_period(city):
+    patient = city.model_copy(update={"tiles": city.tiles.model_copy(update={"grace_s": 600})})
+    rebuild_changed(patient)
+    root = Path(city.tiles_url) / "buildings"
+    held = leads_to(root)
+    edit = "UPDATE building SET height_m = %(height)s, change_set_id = %(by)s, version = version + 1 WHERE code = %(code)s"
+    for height in (71, 72):
+        change(patient, edit, height=height, code=code(2_050))
+        rebuild_changed(patient)
+    assert leads_to(root) - held
+    assert all(path.exists() for path in held)
+    assert validate_layer(patient, "buildings").faults == []
+    build_layers(patient, ["buildings"])
+    assert all(path.exists() for path in held)
+    # Its time is over: the next rebuild removes what was superseded before.
+    change(city, edit, height=73, code=code(2_050))
+    rebuild_changed(city)
+    assert {root / name for name in files(city)} == leads_to(root)
+
+
+def test_a_killed_build_goes_on_where_it_was(city):
+    change(city, "UPDATE building SET height_m = height_m + 1, change_set_id = %(by)s, version = version + 1")
+    root = Path(city.tiles_url) / "buildings"
+    child = subprocess.Popen([sys.executable, "-m", "cim", "tiles", "build", "buildings"], env=environment(city), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while child.poll() is None and time.monotonic() < deadline and not list(root.glob(".build-*")):
+        time.sleep(0.002)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    notes = list(root.glob(".build-*"))
+    if not notes:
+        pytest.skip("the build was over before it could be killed")
+    finished = {row["key"] for note in notes for row in json.loads(note.read_text())}
+    result = build_layers(city, ["buildings"])[0]
+    assert result.written == result.tiles - len(finished)
+    assert not list(root.glob(".build-*"))
+    assert validate_layer(city, "buildings").faults == []
+
+
 def test_a_killed_build_leaves_a_servable_city_and_the_next_one_finishes(city):
     change(city, "UPDATE building SET height_m = height_m + 1, change_set_id = %(by)s, version = version + 1")
     content = Path(city.tiles_url) / "buildings/content"

@@ -10,7 +10,7 @@ from psycopg import conninfo as libpq
 
 from cim.db.cluster import Cluster
 from cim.db.migrate import migrate
-from cim.settings import DatabaseSettings, Settings
+from cim.settings import DatabaseSettings, Settings, TilesSettings
 
 
 class TestStore:
@@ -44,7 +44,10 @@ class TestStore:
         return f"postgresql://{parts['user']}:{parts['password']}@{parts['host']}:{parts['port']}/{database}"
 
     def settings(self, database: str, data_dir: Path, **changes: object) -> Settings:
-        return Settings(data_dir=data_dir, database=DatabaseSettings(url=self.url(database)), **changes)
+        # Superseded tiles go at once: tests compare folders. Those of the grace period set their own.
+        return Settings(
+            data_dir=data_dir, **{"database": DatabaseSettings(url=self.url(database)), "tiles": TilesSettings(grace_s=0)} | changes
+        )
 
     def stop(self) -> None:
         self.cluster.stop()

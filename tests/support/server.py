@@ -25,7 +25,8 @@ def environment(settings: Settings) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CIM_")}
     url = settings.database.url
     extra = {} if url is None else {"CIM_DATABASE__URL": url.get_secret_value()}
-    return {**clean, "CIM_DATA_DIR": str(settings.data_dir), "PYTHONUTF8": "1", **extra}
+    told = {"CIM_DATA_DIR": str(settings.data_dir), "CIM_TILES__GRACE_S": str(settings.tiles.grace_s)}
+    return {**clean, **told, "PYTHONUTF8": "1", **extra}
 
 
 @contextlib.contextmanager

@@ -75,3 +75,12 @@ tile = Table(
     Index("tile_geom_gist", "geom", postgresql_using="gist"),
     comment="Tiles of published tilesets",
 )
+
+superseded_file = Table(
+    "superseded_file",
+    METADATA,
+    Column("layer", Text, primary_key=True),
+    Column("name", Text, primary_key=True, comment="relative to the folder of the layer"),
+    Column("since", DateTime(timezone=True), nullable=False, server_default=text("now()"), comment="when a newer file took its place"),
+    comment="Files of the tile store that no tile refers to any more, kept for older clients",
+)
