@@ -7,6 +7,7 @@ killed at any point.
 import asyncio
 import contextlib
 from importlib.metadata import entry_points
+from typing import Any
 
 import procrastinate
 import structlog
@@ -32,7 +33,9 @@ def create_app(settings: Settings) -> procrastinate.App:
     settings
         Names the store; handed to the tasks through ``app.settings``.
     """
-    connector = procrastinate.PsycopgConnector(conninfo=engine.conninfo(settings), min_size=1, max_size=4)
+    # Behind PgBouncer in transaction mode a prepared statement may be unknown to the next server connection.
+    more: dict[str, Any] = {"kwargs": {"prepare_threshold": None}} if settings.database.pgbouncer else {}
+    connector = procrastinate.PsycopgConnector(conninfo=engine.conninfo(settings), min_size=1, max_size=4, **more)
     app = procrastinate.App(connector=connector)
     for point in entry_points(group="cim.tasks"):
         point.load()(app, settings)

@@ -56,6 +56,8 @@ missing_packages() {
   fi
   ldconfig -p 2>/dev/null | grep 'libatomic.so.1' >/dev/null || printf 'libatomic1 '
   command -v ogrinfo >/dev/null || printf 'gdal-bin '
+  # Its package starts a service: only where tests need it, not on the machine of somebody who looks at the demo.
+  [ -z "${CI:-}" ] || [ -x /usr/sbin/pgbouncer ] || printf 'pgbouncer '
   # No grep -q behind a pipe: it would end the writer early, which pipefail counts as a failure.
   fc-list 2>/dev/null | grep -i 'cjk' >/dev/null || printf 'fonts-noto-cjk fontconfig '
 }

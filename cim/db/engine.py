@@ -31,12 +31,18 @@ def conninfo(settings: Settings) -> str:
     """
     url = settings.database.url
     text = Cluster(settings.data_dir).conninfo() if url is None else url.get_secret_value()
-    return libpq.make_conninfo(
-        text,
-        connect_timeout=settings.database.connect_timeout_s,
-        application_name="cim",
-        options="-c timezone=UTC -c jit=off",
-    )
+    # PgBouncer refuses the parameter options; `_settle` sets what it can.
+    more = {} if settings.database.pgbouncer else {"options": "-c timezone=UTC -c jit=off"}
+    return libpq.make_conninfo(text, connect_timeout=settings.database.connect_timeout_s, application_name="cim", **more)
+
+
+def _settle(connection: Connection, settings: Settings) -> Connection:
+    """Fit a new connection to PgBouncer in transaction mode, which follows the time zone of a client, but not its prepared statements."""
+    if settings.database.pgbouncer:
+        connection.prepare_threshold = None
+        with connection.transaction():
+            connection.execute("SET timezone TO 'UTC'")
+    return connection
 
 
 def conninfo_parts(settings: Settings) -> dict[str, str]:
@@ -95,7 +101,7 @@ def connect(settings: Settings, *, autocommit: bool = False) -> Iterator[Connect
     """
     try:
         with psycopg.connect(conninfo(settings), autocommit=autocommit) as connection:
-            yield connection
+            yield _settle(connection, settings)
     except psycopg.Error as error:
         raise store_error(error, settings) from error
 
@@ -152,6 +158,6 @@ def sqlalchemy_engine(settings: Settings) -> "sqlalchemy.Engine":
     text = conninfo(settings)
 
     def creator() -> Any:  # noqa: ANN401 - SQLAlchemy's creator signature
-        return psycopg.connect(text)
+        return _settle(psycopg.connect(text), settings)
 
     return sqlalchemy.create_engine("postgresql+psycopg://", creator=creator, poolclass=sqlalchemy.NullPool)

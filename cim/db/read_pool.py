@@ -18,6 +18,9 @@ from cim.settings import Settings
 
 _REST_S = 1.0
 """After a failed attempt to connect, requests are refused at once for this long instead of waiting each [s]."""
+_LIMITS = """SELECT set_config('statement_timeout', %s, true), set_config('transaction_read_only', 'on', true),
+                    set_config('timezone', 'UTC', true), set_config('jit', 'off', true)"""
+"""What PgBouncer does not take at the start of a session."""
 
 Statement = LiteralString | pg.SQL | pg.Composed
 
@@ -33,12 +36,13 @@ class ReadPool:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._pooled = settings.database.pgbouncer
         self._failed_at = float("-inf")
         self._pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
             # A callable, because the private cluster may come back on another port.
             conninfo=self._conninfo,
             connection_class=AsyncConnection[TupleRow],
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, **({"prepare_threshold": None} if self._pooled else {})},
             min_size=0,
             max_size=settings.database.pool_max,
             timeout=settings.database.connect_timeout_s,
@@ -50,6 +54,8 @@ class ReadPool:
 
     def _conninfo(self) -> str:
         parts = engine.conninfo_parts(self._settings)
+        if self._pooled:
+            return engine.join_conninfo(parts)
         limits = f"-c statement_timeout={self._settings.database.statement_timeout_ms} -c default_transaction_read_only=on"
         return engine.join_conninfo({**parts, "options": f"{parts.get('options', '')} {limits}".strip()})
 
@@ -109,10 +115,13 @@ class ReadPool:
 
     async def _run(self, statement: Statement, parameters: dict[str, Any] | None, scope: RowScope | None) -> Sequence[TupleRow]:
         async with self._pool.connection() as connection:
-            if scope is None:
+            if scope is None and not self._pooled:
                 cursor = await connection.execute(statement, parameters)
                 return await cursor.fetchall()
             async with connection.transaction():
-                await connection.execute(row_security.ENTER, row_security.settings_of(scope))
+                if self._pooled:
+                    await connection.execute(_LIMITS, [f"{self._settings.database.statement_timeout_ms}"])
+                if scope is not None:
+                    await connection.execute(row_security.ENTER, row_security.settings_of(scope))
                 cursor = await connection.execute(statement, parameters)
                 return await cursor.fetchall()
