@@ -49,7 +49,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Branch:
-    """A node of the tree: a leaf, or children.
+    """A node of the tree: a leaf, children, or both: then the content is what is seen of the children from afar.
 
     Parameters
     ----------
@@ -57,10 +57,13 @@ class Branch:
         Content, or None.
     children
         Nodes below.
+    error_m
+        Geometric error of content that its children replace [m].
     """
 
     leaf: Leaf | None
     children: tuple["Branch", ...] = ()
+    error_m: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -192,13 +192,21 @@ class Document:
         return b"".join((start, head, struct.pack("<2I", length, _BIN), *self.parts, tail))
 
 
-def _add_primitive(document: Document, primitive: Packed, n_features: int) -> dict[str, Any]:
+def add_primitive(document: Document, primitive: Packed, n_features: int | None) -> dict[str, Any]:
+    """Append a primitive and return it.
+
+    Parameters
+    ----------
+    n_features
+        In the property table; None = the features are those of instances.
+    """
     quantised = primitive.positions.dtype == np.int16
     attributes = {
         "POSITION": document.add_attribute(primitive.positions, width=3, normalized=quantised),
         "NORMAL": document.add_attribute(primitive.normals, width=3, normalized=primitive.normals.dtype == np.int8),
-        "_FEATURE_ID_0": document.add_attribute(primitive.features, width=1),
     }
+    if n_features is not None:
+        attributes["_FEATURE_ID_0"] = document.add_attribute(primitive.features, width=1)
     seen = primitive.positions[:, :3]
     low, high = primitive.bounds or (seen.min(axis=0).tolist(), seen.max(axis=0).tolist())
     document.json["accessors"][attributes["POSITION"]] |= {"min": low, "max": high}
@@ -212,13 +220,41 @@ def _add_primitive(document: Document, primitive: Packed, n_features: int) -> di
     if primitive.is_translucent:
         material["alphaMode"] = "BLEND"
     document.json["materials"].append(material)
-    return {
+    made: dict[str, Any] = {
         "attributes": attributes,
         "indices": document.add_indices(primitive.triangles, len(primitive.positions)),
         "material": len(document.json["materials"]) - 1,
         "mode": 4,
-        "extensions": {"EXT_mesh_features": {"featureIds": [{"featureCount": n_features, "attribute": 0, "propertyTable": 0}]}},
     }
+    if n_features is not None:
+        told = {"featureIds": [{"featureCount": n_features, "attribute": 0, "propertyTable": 0}]}
+        made["extensions"] = {"EXT_mesh_features": told}
+    return made
+
+
+def pack_exactly(primitive: Primitive) -> Packed:
+    """Return a primitive with positions in metres."""
+    normals = np.zeros((len(primitive.positions), 4), np.int8)
+    normals[:, :3] = np.rint(primitive.normals * 127.0)
+    return Packed(
+        primitive.positions.astype(np.float32), normals, primitive.features.astype(np.float32), primitive.triangles.astype(np.uint32),
+        primitive.colour, primitive.vertex_colours, primitive.double_sided, primitive.is_translucent,
+    )  # fmt: skip
+
+
+def document_of(*, compress: bool, instancing: bool = False) -> Document:
+    """Return an empty document with meshes to come."""
+    required = ["KHR_mesh_quantization", *(["EXT_mesh_gpu_instancing"] if instancing else ())]
+    if compress:
+        required.append("EXT_meshopt_compression")
+    used = ["EXT_mesh_features", "EXT_structural_metadata", *(["EXT_instance_features"] if instancing else ()), *required]
+    return Document(
+        {
+            "asset": {"version": "2.0", "generator": "cim"}, "extensionsUsed": used, "extensionsRequired": required, "scene": 0,
+            "scenes": [], "nodes": [], "meshes": [], "accessors": [], "materials": [], "bufferViews": [],
+        },
+        compress,
+    )  # fmt: skip
 
 
 def quantised(primitives: list[Primitive], n_features: int) -> tuple[list[Packed], Placement | None]:
@@ -296,6 +332,6 @@ def write_glb(primitives: list[Packed], placement: Placement | None, table: Prop
         document.json |= {"scenes": [{"nodes": [0]}], "nodes": [node], "accessors": [], "materials": []}
         document.json["extensionsUsed"] = ["EXT_mesh_features", "EXT_structural_metadata", *required]
         document.json["extensionsRequired"] = required
-        document.json["meshes"] = [{"primitives": [_add_primitive(document, one, table.count) for one in primitives]}]
+        document.json["meshes"] = [{"primitives": [add_primitive(document, one, table.count) for one in primitives]}]
     document.json["extensions"] = {"EXT_structural_metadata": table.to_json(document.add_view)}
     return document.to_glb()

@@ -37,6 +37,8 @@ def _leaf_json(leaf: Leaf, uri: str, parent: Matrix) -> dict[str, Any]:
 
 def _branch_json(branch: Branch, uris: dict[str, str], frame: Matrix) -> tuple[dict[str, Any], Floats, float]:
     """Return tile, corner points in the root's frame and the size of the largest feature below [m]."""
+    if branch.leaf is not None and branch.children:
+        return _replaced_json(branch, branch.leaf, uris, frame)
     if branch.leaf is not None:
         corners = to_frame(frame, _corners(branch.leaf))
         return _leaf_json(branch.leaf, uris[branch.leaf.key], frame), corners, branch.leaf.feature_size_m
@@ -53,6 +55,20 @@ def _branch_json(branch: Branch, uris: dict[str, str], frame: Matrix) -> tuple[d
         "children": [tile for tile, _, _ in built],
     }
     return tile, points, largest
+
+
+def _replaced_json(branch: Branch, leaf: Leaf, uris: dict[str, str], frame: Matrix) -> tuple[dict[str, Any], Floats, float]:
+    """Return a tile whose children take the place of its content; all below is in the frame of the content."""
+    built = [_branch_json(child, uris, leaf.frame) for child in branch.children]
+    points = np.concatenate([to_frame(leaf.frame, _corners(leaf)), *(corners for _, corners, _ in built)])
+    tile = _leaf_json(leaf, uris[leaf.key], frame)
+    tile |= {
+        "boundingVolume": {"box": _box(points.min(axis=0), points.max(axis=0))},
+        "geometricError": max(branch.error_m, *(below["geometricError"] for below, _, _ in built)),
+        "refine": "REPLACE",
+        "children": [below for below, _, _ in built],
+    }
+    return tile, to_frame(frame, from_frame(leaf.frame, points)), max(leaf.feature_size_m, *(size for _, _, size in built))
 
 
 def _root_frame(content: LayerContent) -> Matrix:
@@ -78,7 +94,7 @@ def write_tileset(content: LayerContent, uris: dict[str, str]) -> bytes:
     root, points, largest = _branch_json(content.tree, uris, frame)
     if content.tree.leaf is None:
         root["transform"] = [float(value) for value in frame.T.ravel()]
-    root["refine"] = "ADD"
+    root.setdefault("refine", "ADD")
     extent = float(np.linalg.norm(points.max(axis=0) - points.min(axis=0)))
     document = {
         "asset": {"version": "1.1", "tilesetVersion": content.style_version},

@@ -7,6 +7,7 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from cim.db import bim_shapes
 from cim.db.engine import Connection
 from cim.errors import NotFoundError
 from cim.ids import new_id
@@ -19,7 +20,6 @@ ELEMENT = (
     "code", "model_code", "storey_code", "space_code", "global_id", "ifc_class", "name", "object_type", "tag", "material",
     "geom_status", "properties", "base_m", "top_m", "geom",
 )  # fmt: skip
-MESH = ("element_code", "model_code", "vertices", "faces", "face_materials", "colours")
 
 
 def find_model(connection: Connection, sha256: str) -> str | None:
@@ -149,4 +149,5 @@ def remove_model(connection: Connection, change_set: UUID, code: str) -> str:
     if row is None:
         raise NotFoundError(f"no BIM model has the code {code!r}", hint="cim bim list")
     connection.execute("DELETE FROM bim_stage WHERE sha256 = %s", [row[0]])
+    bim_shapes.remove_orphans(connection)
     return str(row[0])

@@ -171,14 +171,41 @@ def fetch_model(connection: Connection, code: str) -> tuple[Any, ...] | None:
     ).fetchone()
 
 
-def fetch_meshes(connection: Connection, code: str) -> Sequence[tuple[Any, ...]]:
-    """Return meshed elements by storey: code, class, name, storey name, vertices, faces, face materials, colours."""
+def fetch_model_shape(connection: Connection, code: str) -> tuple[Any, ...] | None:
+    """Return the outline of a model as WKB (EPSG:4490), None without; and its lowest and highest point, normal height [m]."""
     return connection.execute(
-        """SELECT e.code, e.ifc_class, e.name, s.name, m.vertices, m.faces, m.face_materials, m.colours
-           FROM bim_mesh m JOIN bim_element e ON e.code = m.element_code LEFT JOIN bim_storey s ON s.code = e.storey_code
-           WHERE m.model_code = %s ORDER BY s.elevation_m NULLS FIRST, e.code""",
+        "SELECT ST_AsBinary(geom, 'NDR'), base_elevation_m, base_elevation_m + height_m FROM bim_model WHERE code = %s", [code]
+    ).fetchone()
+
+
+def fetch_storeys(connection: Connection, code: str) -> Sequence[tuple[Any, ...]]:
+    """Return storeys from below: code, name, elevation in the model's frame [m], outline as WKB (EPSG:4490)."""
+    return connection.execute(
+        """SELECT code, name, elevation_m, ST_AsBinary(geom, 'NDR') FROM bim_storey WHERE model_code = %s
+           ORDER BY elevation_m NULLS FIRST, code""",
         [code],
     ).fetchall()
+
+
+def fetch_meshes(connection: Connection, code: str) -> Sequence[tuple[Any, ...]]:
+    """Return meshed elements: code, GlobalId, class, name, storey code, storey name, shape hash, matrix (row-major 3x4)."""
+    return connection.execute(
+        """SELECT e.code, e.global_id, e.ifc_class, e.name, s.code, s.name, m.shape_hash, m.matrix
+           FROM bim_mesh m JOIN bim_element e ON e.code = m.element_code LEFT JOIN bim_storey s ON s.code = e.storey_code
+           WHERE m.model_code = %s ORDER BY e.code""",
+        [code],
+    ).fetchall()
+
+
+def fetch_shapes(connection: Connection, code: str) -> dict[str, tuple[Any, ...]]:
+    """Return the shapes of a model: hash → step_m, points, faces, face materials, colours."""
+    rows = connection.execute(
+        """SELECT hash, step_m, points, faces, face_materials, colours FROM bim_shape
+           WHERE hash IN (SELECT shape_hash FROM bim_mesh WHERE model_code = %s)""",
+        [code],
+        binary=True,
+    ).fetchall()
+    return {row[0]: tuple(row[1:]) for row in rows}
 
 
 def is_synthetic(connection: Connection, kind: str) -> bool:

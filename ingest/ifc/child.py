@@ -1,24 +1,19 @@
-"""Runs inside a child process: opens the model, writes semantics as JSON or meshes as frames. Never imported by the parent.
+"""Runs inside a child process: opens the model, writes semantics as JSON. Never imported by the parent.
 
-``python -m ingest.ifc.child semantics MODEL OUT`` · ``python -m ingest.ifc.child geometry MODEL OUT IDS [--no-openings]``
+``python -m ingest.ifc.child semantics MODEL OUT``
 """
 
 import json
-import struct
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import ifcopenshell
-import ifcopenshell.geom
 import ifcopenshell.util.element
 import ifcopenshell.util.unit
-import numpy as np
 
 from ingest.ifc.georef_facts import read_facts
 
-KERNEL: Literal["hybrid-cgal-simple-opencascade"] = "hybrid-cgal-simple-opencascade"
-FRAME = struct.Struct("<iIIII")
 _SKIPPED = ("IfcFeatureElementSubtraction", "IfcVirtualElement", "IfcFeatureElementAddition")
 
 
@@ -114,46 +109,9 @@ def semantics(path: str) -> dict[str, Any]:
     }
 
 
-def geometry(path: str, ids: list[int], out: Path, *, openings: bool) -> None:
-    """Append one frame per element that has a shape: id, and the byte lengths of vertices, faces, material ids, colours."""
-    model: Any = ifcopenshell.open(path)
-    settings: Any = ifcopenshell.geom.settings()  # type: ignore[no-untyped-call]  # ifcopenshell leaves it untyped
-    settings.set("use-world-coords", True)
-    settings.set("weld-vertices", False)
-    if not openings:
-        settings.set("disable-opening-subtractions", True)
-    wanted = [model.by_id(number) for number in ids]
-    iterator: Any = ifcopenshell.geom.iterator(settings, model, 1, include=wanted, geometry_library=KERNEL)
-    with out.open("ab") as handle:
-        if not iterator.initialize():
-            return
-        while True:
-            shape: Any = iterator.get()
-            mesh = shape.geometry
-            colours = np.array(
-                [
-                    [*material.diffuse.components, 1.0 - (material.transparency if material.has_transparency() else 0.0)]
-                    for material in mesh.materials
-                ],
-                dtype="<f4",
-            )
-            vertices = np.frombuffer(mesh.verts_buffer, dtype="<f8")
-            parts = [vertices.tobytes(), bytes(mesh.faces_buffer), bytes(mesh.material_ids_buffer), colours.tobytes()]
-            handle.write(FRAME.pack(shape.id, *map(len, parts)))
-            for part in parts:
-                handle.write(part)
-            handle.flush()
-            if not iterator.next():
-                return
-
-
 def main(argv: list[str]) -> int:
-    """Run one of the two jobs."""
-    if argv[0] == "semantics":
-        Path(argv[2]).write_text(json.dumps(semantics(argv[1]), ensure_ascii=False), encoding="utf-8")
-    else:
-        ids = json.loads(Path(argv[3]).read_text(encoding="utf-8"))
-        geometry(argv[1], ids, Path(argv[2]), openings="--no-openings" not in argv)
+    """Run the job."""
+    Path(argv[2]).write_text(json.dumps(semantics(argv[1]), ensure_ascii=False), encoding="utf-8")
     return 0
 
 

@@ -10,7 +10,7 @@ import shapely
 from shapely import affinity
 
 from ingest.ifc.placement import Placement, matrix_of
-from ingest.ifc.sandbox import Mesh
+from ingest.ifc.shapes import Mesh
 
 MIN_FIT = 0.3
 SHELL = (

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from cim.clock import utc_now
 from cim.codes import registry
 from cim.crs import transform_xy
-from cim.db import bim, changes, datasets, divisions, engine, migrate, profiles
+from cim.db import bim, bim_shapes, changes, datasets, divisions, engine, migrate, profiles
 from cim.db.codes import reserve_sequences
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
@@ -26,8 +26,11 @@ from cim.settings import Settings
 from ingest.ifc.fit import MIN_FIT, fit_outline, fitted_placement, model_outline
 from ingest.ifc.georef import HINT, Box, PlaceOptions, place_model
 from ingest.ifc.mapping import ModelRows, build_rows, to_hex
+from ingest.ifc.meshing import Mesher, Meshes
 from ingest.ifc.placement import Placement
-from ingest.ifc.sandbox import Mesh, read_meshes, read_semantics
+from ingest.ifc.sandbox import read_semantics
+from ingest.ifc.shape_store import known_shapes, save_shapes
+from ingest.ifc.shapes import Mesh
 from ingest.ifc.source import IfcText, open_intake
 
 MIN_OVERLAP = 0.3
@@ -204,13 +207,14 @@ def upload_model(
         if known is not None:
             return {"code": known, "unchanged": True, "file": path.name}
         near = None if extent is None else (extent[0] - _NEAR_DEG, extent[1] - _NEAR_DEG, extent[2] + _NEAR_DEG, extent[3] + _NEAR_DEG)
-        report = inspect(path, scratch, options, need_place=target is None, near=near)
-        placement = report.placement
-        if placement is not None and target is None:
-            _require_near(path, placement, np.array(report.document["georef"]["centre"] or [0.0, 0.0, 0.0]), near)
-        parts = [*report.document["elements"], *report.document["spaces"]]
-        ids = [part["id"] for part in parts]
-        meshes, faults = read_meshes(text.path, ids, text.size_bytes, scratch, lambda done: progress(done, len(ids)))
+        with Mesher(path, text.path, text.size_bytes, scratch) as mesher:
+            report = inspect(path, scratch, options, need_place=target is None, near=near)
+            placement = report.placement
+            if placement is not None and target is None:
+                _require_near(path, placement, np.array(report.document["georef"]["centre"] or [0.0, 0.0, 0.0]), near)
+            ids = [part["id"] for part in (*report.document["elements"], *report.document["spaces"])]
+            meshed = mesher.run_shared(ids, lambda done: progress(done, len(ids)), known_shapes(settings))
+        meshes = meshed.found
         if target is not None:
             placement = _fit(path, report, meshes, target)
         if placement is None:
@@ -220,7 +224,7 @@ def upload_model(
             # Only the shapes say where the model really is: placements may be zero and the coordinates far, or the reverse.
             _require_near(path, placement, np.median(np.array([vertices.mean(axis=0) for vertices in solid]), axis=0), near)
         report = replace(report, placement=placement)
-        return _load(settings, path, report, placement, meshes, faults, options, dry_run=dry_run)
+        return _load(settings, path, report, placement, meshed, options, dry_run=dry_run)
 
 
 @dataclass(frozen=True)
@@ -278,8 +282,7 @@ def _load(
     path: Path,
     report: ModelReport,
     placement: Placement,
-    meshes: dict[int, Mesh],
-    faults: dict[int, str],
+    meshed: Meshes,
     options: UploadOptions,
     *,
     dry_run: bool,
@@ -297,15 +300,18 @@ def _load(
         change_set = changes.open_change_set(connection, author="cim bim", operation="ingest", reason=reason, dataset_id=dataset_id)
         year = utc_now().year
         code = f"BIM-{year}-{reserve_sequences(connection, 'CIM-BIM-v1', ['bim'], year)[0]:06d}"
-        rows = build_rows(code, document, meshes, faults, placement)
+        rows = build_rows(code, document, meshed.found, meshed.faults, placement)
         link = _link(connection, document, rows, options)
         placement = _against_register(connection, path, placement, rows, link)
         report = replace(report, placement=placement)
+        save_shapes(connection, meshed)
         _write(connection, dataset_id, change_set, code, name, report, placement, rows, link, options)
         summary = {
             **report.as_dict(),
-            "geometry_failed": {str(number): fault for number, fault in faults.items()},
+            "geometry_failed": {str(number): fault for number, fault in meshed.faults.items()},
             "meshed": len(rows.meshes),
+            "shapes": len({mesh.shape.hash for mesh in meshed.found.values()}),
+            "meshed_now": meshed.made,
         }
         datasets.finish_dataset(connection, dataset_id, Counts(n_parts, n_parts, 0, 0), [], summary)
         for stage in ("received", "parsed", "georeferenced", "semantics", "geometry", "linked"):
@@ -406,5 +412,5 @@ def _write(
     bim.copy_parts(connection, "bim_storey", bim.STOREY, rows.storeys)
     bim.copy_parts(connection, "bim_space", bim.SPACE, rows.spaces)
     bim.copy_parts(connection, "bim_element", bim.ELEMENT, rows.elements)
-    bim.copy_parts(connection, "bim_mesh", bim.MESH, rows.meshes)
+    bim_shapes.copy_meshes(connection, rows.meshes)
     bim.emit_event(connection, change_set, code, "create")

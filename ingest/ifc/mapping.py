@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from cim.crs import STORE_SRID, transform_xy
 from ingest.ifc.placement import Placement
-from ingest.ifc.sandbox import Mesh
+from ingest.ifc.shapes import Mesh
 
 _AREA_NAMES = ("NetFloorArea", "GrossFloorArea", "Area", "GSA BIM Area", "面积")
 
@@ -112,7 +112,7 @@ def build_rows(
         mesh = meshes.get(number)
         if element["storey"]:
             counts[element["storey"]] = counts.get(element["storey"], 0) + 1
-        status = "meshed" if mesh is not None else "failed" if number in faults else "empty"
+        status = mesh.status if mesh is not None else "failed" if number in faults else "empty"
         z = None if mesh is None else mesh.vertices[:, 2]
         elements.append((
             element_code, code, _ref(code, element["storey"]), _ref(code, element["space"]), element["global_id"], element["class"],
@@ -120,10 +120,7 @@ def build_rows(
             None if z is None else float(z.min()), None if z is None else float(z.max()), to_hex(prints.get(number)),
         ))  # fmt: skip
         if mesh is not None:
-            mesh_rows.append((
-                element_code, code, mesh.vertices.astype("<f8").tobytes(), mesh.faces.astype("<i4").tobytes(),
-                mesh.materials.astype("<i4").tobytes(), mesh.colours.astype("<f4").tobytes(),
-            ))  # fmt: skip
+            mesh_rows.append((element_code, code, mesh.shape.hash, mesh.matrix[:3].ravel().tolist()))
     storeys = [
         (
             f"{code}/{s['global_id']}", code, s["global_id"], s["name"],

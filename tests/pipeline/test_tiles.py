@@ -94,7 +94,8 @@ def add_model(connection):
     connection.execute(
         "INSERT INTO bim_storey (code, model_code, global_id, name, elevation_m) VALUES (%s, %s, 'S', 'Ground', 0)", [f"{MODEL}/S", MODEL]
     )
-    box = np.array([[x, y, z] for x in (0, 200) for y in (0, 10) for z in (0, 3)], dtype="<f8")
+    # Steps of 10 um around the middle.
+    box = np.array([[x, y, z] for x in (-100, 100) for y in (-5, 5) for z in (-1.5, 1.5)]) * 100_000
     faces = np.array([[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1], [2, 3, 7], [2, 7, 6]], dtype="<i4")
     for name, material in (("wall", -1), ("glass", 0)):
         connection.execute(
@@ -103,12 +104,16 @@ def add_model(connection):
             [f"{MODEL}/{name}", MODEL, f"{MODEL}/S", name, name, Jsonb({})],
         )
         connection.execute(
-            "INSERT INTO bim_mesh (element_code, model_code, vertices, faces, face_materials, colours) VALUES (%s, %s, %s, %s, %s, %s)",
+            "INSERT INTO bim_shape (hash, step_m, points, faces, face_materials, colours) VALUES (%s, 1e-5, %s, %s, %s, %s)",
             [
-                f"{MODEL}/{name}", MODEL, box.tobytes(), faces.tobytes(), np.full(8, material, dtype="<i4").tobytes(),
+                name, box.astype("<i4").tobytes(), faces.tobytes(), np.full(8, material, dtype="<i4").tobytes(),
                 np.array([0.5, 0.7, 0.9, 0.3], dtype="<f4").tobytes(),
             ],
         )  # fmt: skip
+        connection.execute(
+            "INSERT INTO bim_mesh (element_code, model_code, shape_hash, matrix) VALUES (%s, %s, %s, %s)",
+            [f"{MODEL}/{name}", MODEL, name, [1.0, 0.0, 0.0, 100.0, 0.0, 1.0, 0.0, 5.0, 0.0, 0.0, 1.0, 1.5]],
+        )
 
 
 @pytest.fixture
@@ -340,7 +345,10 @@ def test_a_model_stands_where_proj_puts_its_corners(city):
         lon, lat = to_lonlat.transform(CORNER[0] + c * x - s * y, CORNER[1] + s * x + c * y)
         expected = (lon, lat, CORNER[2] + z + GEOID)
         assert min(off_m(place, expected) for place in vertices[f"{MODEL}/wall"]) < 0.01
-    assert properties[f"{MODEL}/glass"] == {"code": f"{MODEL}/glass", "class": "IfcWall", "name": "glass", "storey": "Ground"}
+    assert properties[f"{MODEL}/glass"] == {
+        "code": f"{MODEL}/glass", "global_id": "glass", "class": "IfcWall", "name": "glass", "storey_code": f"{MODEL}/S",
+        "storey": "Ground", "discipline": "architecture",
+    }  # fmt: skip
     glb = contents(city, f"bim/{MODEL}")[0][0]
     assert [material.get("alphaMode", "OPAQUE") for material in glb.json["materials"]] == ["OPAQUE", "BLEND"]
 

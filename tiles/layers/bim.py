@@ -1,84 +1,52 @@
-"""Layers ``bim/<model code>``: elements of a placed model, coloured by material."""
+"""Layers ``bim/<model code>``: a placed model as block, storeys, and elements by discipline, each level in place of the one above.
 
+The levels need an outline and storeys; a bridge or a drain without storeys begins with its elements.
+"""
+
+from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cim.crs import lonlat_to_ecef, transform_xy
 from cim.db import tile_reads
 from cim.db.engine import Connection
 from cim.errors import NotFoundError
-from cim.geometry.ecef import ecef_to_lonlat, enu_frame, from_frame, to_frame
-from cim.geometry.mesh import Mesh, flat_mesh, to_srgb_linear, to_y_up, unit_float32
+from cim.geometry.ecef import ecef_to_lonlat
 from tiles.content import Branch, LayerContent, Leaf
-from tiles.glb import Primitive, build_glb
+from tiles.layers.bim_blocks import Block, coarse, leaf_of, storey_heights
+from tiles.layers.bim_elements import Element, Ground, Part, Shape
 from tiles.layers.common import hash_of
-from tiles.metadata import PropertyTable, Text
 
-STYLE = "bim-1"
+Floats = NDArray[np.float64]
+STYLE = "bim-2"
 MAX_TRIANGLES = 200_000
-# sRGB by class where the file names no colour.
-_DEFAULTS = {
-    "IfcWall": (222, 214, 200), "IfcWallStandardCase": (222, 214, 200), "IfcSlab": (190, 190, 186), "IfcRoof": (164, 90, 70),
-    "IfcWindow": (150, 190, 220), "IfcDoor": (140, 100, 70), "IfcPipeSegment": (110, 120, 130),
-    "IfcDistributionChamberElement": (150, 150, 150),
-}  # fmt: skip
-_GREY = (200, 200, 200)
+_BLOCK_SHARE, _STOREY_SHARE = 4, 8
+"""Geometric errors as parts of the model's diagonal: a block below about 64 pixels, storeys below 128 (1080 lines, 60 degrees, SSE 16)."""
+
+# Beginnings of class names of IfcDistributionElement and its kin (IFC 4.3.2, 7.5 to 7.8; the older names of IFC2X3).
+_SERVICES = (
+    "IfcFlow", "IfcDistribution", "IfcPipe", "IfcDuct", "IfcCable", "IfcEnergy", "IfcElectric", "IfcAir", "IfcFan", "IfcPump", "IfcValve",
+    "IfcBoiler", "IfcChiller", "IfcCoil", "IfcDamper", "IfcFilter", "IfcHeat", "IfcHumidifier", "IfcTank", "IfcSanitary", "IfcWaste",
+    "IfcStackTerminal", "IfcFire", "IfcLamp", "IfcLightFixture", "IfcOutlet", "IfcSwitch", "IfcSensor", "IfcAlarm", "IfcActuator",
+    "IfcController", "IfcUnitary", "IfcTransformer", "IfcProtective", "IfcSpaceHeater", "IfcSolar", "IfcMotor", "IfcMedical",
+    "IfcInterceptor", "IfcJunctionBox", "IfcCompressor", "IfcCondenser", "IfcEvaporat", "IfcCool", "IfcBurner", "IfcAudio",
+    "IfcCommunications", "IfcTube", "IfcEngine", "IfcMobile",
+)  # fmt: skip
+_STRUCTURE = (
+    "IfcBeam", "IfcColumn", "IfcFooting", "IfcPile", "IfcMember", "IfcPlate", "IfcReinforc", "IfcTendon", "IfcBearing", "IfcDeepFoundation",
+    "IfcCaisson",
+)  # fmt: skip
+_FURNITURE = ("IfcFurni", "IfcSystemFurniture")
 
 
-class _Element:
-    """One element in the tile's frame."""
-
-    def __init__(self, row: tuple[Any, ...], to_ecef: Any) -> None:  # noqa: ANN401 - function of the placement
-        self.code, self.ifc_class, self.name, self.storey = row[:4]
-        self.raw = tuple(bytes(part) for part in row[4:8])
-        self.vertices = to_ecef(np.frombuffer(self.raw[0], "<f8").reshape(-1, 3))
-        self.faces = np.frombuffer(self.raw[1], "<i4").reshape(-1, 3).astype(np.int64)
-
-    def colours(self) -> NDArray[np.uint8]:
-        """Return linear colour per triangle, 0-255."""
-        table = np.frombuffer(self.raw[3], "<f4").reshape(-1, 4)
-        material = np.frombuffer(self.raw[2], "<i4")
-        default = np.array([*np.array(_DEFAULTS.get(self.ifc_class, _GREY)) / 255, 1.0])
-        known = np.vstack([table, default])
-        index = np.where((material >= 0) & (material < len(table)), material, len(table))
-        if len(index) != len(self.faces):
-            index = np.full(len(self.faces), len(table))
-        chosen = known[index].astype(np.float64)
-        linear = np.column_stack([to_srgb_linear(np.clip(chosen[:, :3], 0, 1)), np.clip(chosen[:, 3], 0, 1)])
-        rounded: NDArray[np.uint8] = np.rint(linear * 255).astype(np.uint8)
-        return rounded
-
-
-def _encode(frame: Any, elements: list[_Element]) -> bytes:  # noqa: ANN401 - matrix
-    points = np.concatenate([to_frame(frame, element.vertices) for element in elements])
-    first = np.concatenate(([0], np.cumsum([len(element.vertices) for element in elements])))
-    faces = np.concatenate([element.faces + start for element, start in zip(elements, first[:-1], strict=True)])
-    features = np.repeat(np.arange(len(elements)), [len(element.faces) for element in elements])
-    colours = np.concatenate([element.colours() for element in elements])
-    clear = colours[:, 3] < 255
-    primitives = []
-    for chosen, translucent in ((~clear, False), (clear, True)):
-        if chosen.any():
-            mesh = flat_mesh(points, faces[chosen], features[chosen], colours[chosen])
-            primitives.append(_primitive(mesh, translucent=translucent))
-    columns = (
-        Text("code", [element.code for element in elements], is_id=True),
-        Text("class", [element.ifc_class for element in elements]),
-        Text("name", [element.name for element in elements]),
-        Text("storey", [element.storey for element in elements]),
-    )
-    return build_glb(primitives, PropertyTable("bim_element", columns, len(elements)))
-
-
-def _primitive(mesh: Mesh, *, translucent: bool) -> Primitive:
-    normals = to_y_up(unit_float32(mesh.normals).astype(np.float64))
-    return Primitive(
-        to_y_up(mesh.positions), normals, mesh.features, mesh.triangles, (1.0, 1.0, 1.0, 1.0), mesh.colours, double_sided=True,
-        is_translucent=translucent,
-    )  # fmt: skip
+def discipline_of(ifc_class: str) -> str:
+    """Return architecture, structure, services or furniture."""
+    for name, beginnings in (("services", _SERVICES), ("structure", _STRUCTURE), ("furniture", _FURNITURE)):
+        if ifc_class.startswith(beginnings):
+            return name
+    return "architecture"
 
 
 def build_layer(connection: Connection, code: str, geoid_separation_m: float) -> LayerContent:
@@ -102,50 +70,120 @@ def build_layer(connection: Connection, code: str, geoid_separation_m: float) ->
     if model is None:
         raise NotFoundError(f"no BIM model has the code {code!r}", hint="cim bim list")
     name, placement, crs, building, note, synthetic = model
-    matrix = np.array(placement, dtype=np.float64).reshape(4, 4)
-
-    def to_ecef(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
-        placed = xyz @ matrix[:3, :3].T + matrix[:3, 3]
-        # Through the projection vertex by vertex: its scale and convergence would be 28 cm over 200 m at a zone's edge.
-        lon, lat = transform_xy(crs, "EPSG:4490", placed[:, 0], placed[:, 1])
-        return lonlat_to_ecef(lon, lat, placed[:, 2] + geoid_separation_m)
-
-    elements = [_Element(row, to_ecef) for row in tile_reads.fetch_meshes(connection, code)]
     title, words = {"en": name, "zh": name}, {"en": note, "zh": note} if note else None
     replaces = [building] if building else []
     empty = LayerContent(f"bim/{code}", "bim", "bim-elements", title, words, synthetic, replaces, STYLE, None, 0.0, 0.0, [])
+    if placement is None:
+        return empty
+    ground = Ground(np.array(placement, dtype=np.float64).reshape(4, 4), crs, geoid_separation_m)
+    elements = _elements(connection, code)
     if not elements:
         return empty
-    leaves = [_leaf(number, part, (placement, crs, geoid_separation_m)) for number, part in enumerate(_split(elements))]
-    tree = Branch(leaves[0]) if len(leaves) == 1 else Branch(None, tuple(Branch(leaf) for leaf in leaves))
-    heights = ecef_to_lonlat(np.concatenate([element.vertices for element in elements]))[:, 2]
+    groups: dict[str | None, list[Element]] = defaultdict(list)
+    for one in elements:
+        groups[one.row[4]].append(one)
+    placed = (list(map(float, placement)), crs, geoid_separation_m)
+    branches, leaves = _storeys(connection, code, building, groups, ground, placed)
+    loose = _leaves("loose", groups.get(None, []), ground, placed)
+    tree = _tree(connection, code, name, building, branches, [*leaves, *loose], ground)
+    heights = ecef_to_lonlat(ground.to_ecef(_corners(elements)))[:, 2]
     return replace(empty, tree=tree, min_height_m=float(heights.min()), max_height_m=float(heights.max()))
 
 
-def _split(elements: list[_Element]) -> list[list[_Element]]:
-    parts: list[list[_Element]] = [[]]
+def _elements(connection: Connection, code: str) -> list[Element]:
+    shapes = {digest: Shape(digest, row) for digest, row in tile_reads.fetch_shapes(connection, code).items()}
+    made = []
+    for row in tile_reads.fetch_meshes(connection, code):
+        matrix = np.vstack([np.array(row[7], dtype=np.float64).reshape(3, 4), [0.0, 0.0, 0.0, 1.0]])
+        made.append(Element((*row[:6], discipline_of(row[2])), shapes[row[6]], matrix))
+    return made
+
+
+def _leaves(key: str, elements: list[Element], ground: Ground, placed: tuple[Any, ...]) -> list[Leaf]:
+    """Return the tiles of a storey: one or more per discipline."""
+    by_discipline: dict[str, list[Element]] = defaultdict(list)
+    for one in elements:
+        by_discipline[one.row[6]].append(one)
+    made = []
+    for discipline, members in sorted(by_discipline.items()):
+        for number, part in enumerate(_split(members)):
+            made.append(_leaf(f"{key}-{discipline}-{number}", Part(part, ground), placed))
+    return made
+
+
+def _split(elements: list[Element]) -> list[list[Element]]:
+    parts: list[list[Element]] = [[]]
     triangles = 0
     for element in elements:
-        if parts[-1] and triangles + len(element.faces) > MAX_TRIANGLES:
+        if parts[-1] and triangles + len(element.shape.faces) > MAX_TRIANGLES:
             parts.append([])
             triangles = 0
         parts[-1].append(element)
-        triangles += len(element.faces)
+        triangles += len(element.shape.faces)
     return parts
 
 
-def _leaf(number: int, elements: list[_Element], placed: tuple[Any, ...]) -> Leaf:
-    ecef = np.concatenate([element.vertices for element in elements])
-    centre = ecef_to_lonlat((ecef.min(axis=0) + ecef.max(axis=0))[None] / 2)[0]
-    frame = enu_frame(float(centre[0]), float(centre[1]), float(centre[2]))
-    points = to_frame(frame, ecef)
-    low, high = points.min(axis=0), points.max(axis=0)
-    corners = ecef_to_lonlat(from_frame(frame, np.array([low, [low[0], high[1], low[2]], [high[0], low[1], low[2]], high])))
-    west, south = corners[:, :2].min(axis=0)
-    east, north = corners[:, :2].max(axis=0)
-    digest = hash_of(STYLE, [placed, *((e.code, e.ifc_class, e.name, e.storey, *e.raw) for e in elements)])
-    size = float(np.linalg.norm(high - low))
-    return Leaf(
-        f"{number}", frame, low, high, digest, len(elements), (float(west), float(south), float(east), float(north)), size,
-        lambda: _encode(frame, elements),
-    )  # fmt: skip
+def _leaf(key: str, part: Part, placed: tuple[Any, ...]) -> Leaf:
+    digest = hash_of(STYLE, [placed, *((*one.row, one.shape.hash, *one.matrix[:3].ravel().tolist()) for one in part.elements)])
+    size = float(np.linalg.norm(part.high - part.low))
+    return Leaf(key, part.frame, part.low, part.high, digest, len(part.elements), part.bbox(), size, part.encode)
+
+
+def _corners(elements: list[Element]) -> Floats:
+    return np.concatenate([one.shape.box @ one.matrix[:3, :3].T + one.matrix[:3, 3] for one in elements])
+
+
+def _storeys(
+    connection: Connection,
+    code: str,
+    building: str | None,
+    groups: dict[str | None, list[Element]],
+    ground: Ground,
+    placed: tuple[Any, ...],
+) -> tuple[list[Branch], list[Leaf]]:
+    """Return the storeys that have a block, with their elements below, and the elements of those that have none."""
+    rows = [row for row in tile_reads.fetch_storeys(connection, code) if row[0] in groups]
+    corners = [_corners(groups[row[0]]) for row in rows]
+    found = [(float(c[:, 2].min()), float(c[:, 2].max())) for c in corners]
+    diagonal = _diagonal(np.concatenate(corners)) if corners else 0.0
+    branches: list[Branch] = []
+    loose: list[Leaf] = []
+    for number, (row, heights) in enumerate(zip(rows, storey_heights([row[2] for row in rows], found), strict=True)):
+        leaves = _leaves(f"{number}", groups[row[0]], ground, placed)
+        table = (("storey_code", row[0]), ("storey", row[1]), ("model_code", code), ("building_code", building))
+        block = _block(f"{number}-block", None if row[3] is None else bytes(row[3]), heights, table, ground)
+        if block is None:
+            loose += leaves
+        else:
+            branches.append(Branch(block, tuple(Branch(leaf) for leaf in leaves), diagonal / _STOREY_SHARE))
+    return branches, loose
+
+
+def _diagonal(corners: Floats) -> float:
+    return float(np.linalg.norm(np.ptp(corners, axis=0)))
+
+
+def _block(
+    key: str, outline: bytes | None, heights: tuple[float, float], table: tuple[tuple[str, str | None], ...], ground: Ground
+) -> Leaf | None:  # fmt: skip
+    simple = coarse(outline)
+    if simple is None:
+        return None
+    # Heights of the model's frame rise with the ground's: placements turn about the vertical only.
+    low, top = (float(ground.matrix[2, 2] * z + ground.matrix[2, 3] + ground.geoid_m) for z in heights)
+    return leaf_of(STYLE, Block(key, simple, low, top, table))
+
+
+def _tree(
+    connection: Connection, code: str, name: str, building: str | None, storeys: list[Branch], leaves: list[Leaf], ground: Ground
+) -> Branch:  # fmt: skip
+    below = (*storeys, *(Branch(leaf) for leaf in leaves))
+    shape = tile_reads.fetch_model_shape(connection, code)
+    if storeys and shape is not None and None not in shape:
+        low, top = (float(z) + ground.geoid_m for z in shape[1:])
+        outline = coarse(bytes(shape[0]))
+        table = (("model_code", code), ("name", name), ("building_code", building))
+        block = None if outline is None else leaf_of(STYLE, Block("block", outline, low, top, table))
+        if block is not None:
+            return Branch(block, below, block.feature_size_m / _BLOCK_SHARE)
+    return below[0] if len(below) == 1 else Branch(None, below)

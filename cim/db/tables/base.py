@@ -4,7 +4,7 @@ from geoalchemy2 import Geometry
 from sqlalchemy import Column, DateTime, Integer, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-SCHEMA_VERSION = "0008"
+SCHEMA_VERSION = "0010"
 """Newest migration this program knows."""
 
 METADATA = MetaData(

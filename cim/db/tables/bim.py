@@ -178,12 +178,12 @@ bim_element = Table(
     comment="Elements of BIM models",
 )
 
-bim_mesh = Table(
-    "bim_mesh",
+bim_shape = Table(
+    "bim_shape",
     METADATA,
-    Column("element_code", Text, ForeignKey("bim_element.code", ondelete="CASCADE"), primary_key=True),
-    Column("model_code", Text, nullable=False, index=True),
-    Column("vertices", LargeBinary, nullable=False, comment="little-endian float64 x, y, z [m] in the model's frame"),
+    Column("hash", Text, primary_key=True, comment="of the content, hexadecimal: equal shapes are kept once, whatever the model"),
+    Column("step_m", Float, nullable=False, comment="length of a step [m]"),
+    Column("points", LargeBinary, nullable=False, comment="little-endian int32 x, y, z, steps from the middle of the shape"),
     Column("faces", LargeBinary, nullable=False, comment="little-endian int32 vertex indices, three per triangle"),
     Column(
         "face_materials",
@@ -192,7 +192,26 @@ bim_mesh = Table(
         comment="little-endian int32 per triangle: index into colours, -1 none",
     ),
     Column("colours", LargeBinary, nullable=False, comment="little-endian float32 r, g, b, a per material, 0-1"),
-    comment="Triangle meshes of BIM elements, source of the BIM tiles",
+    comment="Triangle meshes that BIM elements have, each once",
+)
+
+bim_mesh = Table(
+    "bim_mesh",
+    METADATA,
+    Column("element_code", Text, ForeignKey("bim_element.code", ondelete="CASCADE"), primary_key=True),
+    Column("model_code", Text, nullable=False, index=True),
+    Column("shape_hash", Text, ForeignKey("bim_shape.hash"), nullable=False, index=True),
+    Column("matrix", ARRAY(DOUBLE_PRECISION), nullable=False, comment="row-major 3x4: shape to the model's frame [m]"),
+    comment="Shapes of BIM elements, source of the BIM tiles",
+)
+
+bim_definition = Table(
+    "bim_definition",
+    METADATA,
+    Column("key", Text, primary_key=True, comment="hash of what decides a shape in the file, hexadecimal"),
+    Column("shape_hash", Text, ForeignKey("bim_shape.hash", ondelete="CASCADE"), nullable=False, index=True),
+    Column("matrix", ARRAY(DOUBLE_PRECISION), nullable=False, comment="row-major 3x4: shape to the element's own frame [m]"),
+    comment="Shapes by what defines them in a file: what was meshed once is never meshed again",
 )
 
 bim_stage = Table(
