@@ -111,7 +111,7 @@ def isolate_part(
         for one in proposed:
             kind, position = view.find(one)
             (valves.node_valve if kind == "node" else valves.edge_valve)[position] = True
-        found = isolate(view.graph, valves, view.sources, **arguments, space=view.space, fed_before=view.supply.fed_before)
+        found = isolate(view.graph, valves, view.sources, edge=arguments.get("edge"), node=arguments.get("node"), space=view.space)
     else:
         found = view.supply.isolate(**arguments)
     return _isolation(connection, view, code, found, served=served)

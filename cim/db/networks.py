@@ -2,13 +2,16 @@
 
 import zlib
 from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 import pyarrow as pa
 from psycopg import sql
 
 from cim.db.arrow_copy import Kind, copy_in, copy_out
+from cim.db.created_events import CreatedEvents
 from cim.db.engine import Connection
+from cim.db.partitions import refilled
 from cim.errors import NotFoundError
 
 _EQUIPMENT = ("component_code", "state", "condition", "maintainer")
@@ -54,24 +57,39 @@ def fetch_known(connection: Connection, table: str, kind: str, dataset: str) -> 
 def insert(connection: Connection, table: str, kind: str, rows: pa.Table, change_set: UUID) -> int:
     """Copy new nodes or edges in; ``rows`` has the columns of `NODE_COLUMNS` or `EDGE_COLUMNS`.
 
-    From 50,000 rows on the outbox is filled by one statement after the copy instead of the trigger, whose transition table would hold
-    every row twice. Writers must be locked out (`lock_writers`).
+    From 50,000 rows on the outbox and the count are written by statements after the copy instead of triggers, whose transition table
+    would hold every row twice; a partition that holds less than what comes is filled anew, its indexes after the rows. Writers must be
+    locked out (`lock_writers`).
     """
-    bulk = rows.num_rows >= _BULK_FROM
-    trigger = sql.Identifier(f"{table}_event_insert")
-    if bulk:
-        connection.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER {}").format(sql.Identifier(table), trigger))
-    done = copy_in(connection, table, _slices(rows), _kinds(_COLUMNS[table])) if rows.num_rows else 0
-    if bulk:
-        connection.execute(sql.SQL("ALTER TABLE {} ENABLE TRIGGER {}").format(sql.Identifier(table), trigger))
-        connection.execute(
-            sql.SQL(
-                """INSERT INTO change_event (change_set_id, collection, code, action, bbox)
-                   SELECT change_set_id, {}, code, 'create', cim_box(geom) FROM {} WHERE kind = {} AND change_set_id = {} AND version = 1"""
-            ).format(sql.Literal(f"{kind}-{_COLLECTION[table]}"), sql.Identifier(table), sql.Literal(kind), sql.Literal(change_set))
-        )
+    if not rows.num_rows:
+        return 0
+    if rows.num_rows < _BULK_FROM:
+        return copy_in(connection, table, _slices(rows), _kinds(_COLUMNS[table]))
+    collection = f"{kind}-{_COLLECTION[table]}"
+    events = CreatedEvents(collection)
+    copied = (events.watch(_slices(rows)), _kinds(_COLUMNS[table]))
+    if _count(connection, table, kind) < rows.num_rows:
+        with refilled(connection, table, kind) as target:
+            done = copy_in(connection, target, *copied)
+    else:
+        _set_triggers(connection, table, "DISABLE")
+        done = copy_in(connection, table, *copied)
+        _set_triggers(connection, table, "ENABLE")
         connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(f"{table}_{kind}")))
+    connection.execute("SELECT cim_add_count(%s, %s)", [collection, done])
+    events.write(connection, change_set)
     return done
+
+
+def _set_triggers(connection: Connection, table: str, word: Literal["DISABLE", "ENABLE"]) -> None:
+    for name in ("event", "count"):
+        trigger = sql.Identifier(f"{table}_{name}_insert")
+        connection.execute(sql.SQL("ALTER TABLE {} {} TRIGGER {}").format(sql.Identifier(table), sql.SQL(word), trigger))
+
+
+def _count(connection: Connection, table: str, kind: str) -> int:
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(f"{table}_{kind}"))).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _slices(rows: pa.Table, size: int = 50_000) -> list[pa.Table]:

@@ -6,6 +6,7 @@ import shapely
 from cim.db import changes, engine
 from cim.db.created_events import CreatedEvents, box_wkb
 from cim.db.deferred import build_indexes, drop_indexes
+from cim.db.partitions import refilled
 
 
 def _indexes(connection, table):
@@ -58,3 +59,27 @@ def test_copied_events_equal_triggered_ones(settings):
         ).fetchall()
     assert len(kinds) == 2
     assert kinds[0] == kinds[1]
+
+
+def test_a_refilled_partition_has_the_indexes_grants_and_rows_of_the_old_one(settings):
+    state = """SELECT c.relacl::text, pg_get_expr(c.relpartbound, c.oid),
+                      (SELECT array_agg(pg_get_constraintdef(k.oid) || k.conname ORDER BY k.conname)
+                       FROM pg_constraint k WHERE k.conrelid = c.oid),
+                      (SELECT array_agg(a.attname || col_description(a.attrelid, a.attnum) ORDER BY a.attnum) FROM pg_attribute a
+                       WHERE a.attrelid = c.oid AND a.attnum > 0)
+               FROM pg_class c WHERE c.oid = 'network_node_gas'::regclass"""
+    with engine.connect(settings) as connection:
+        change = changes.open_change_set(connection, author="t", operation="ingest", reason="t")
+        insert = """INSERT INTO {} (kind, code, county_code, survey_no, source_dataset, geom, change_set_id)
+                    VALUES ('gas', %s, '420111', %s, 'd', ST_GeomFromText('POINT Z (114 30 1)', 4490), %s)"""
+        connection.execute(insert.format("network_node"), ["GA420111-N2026000001", "1", change])
+        before = (_indexes(connection, "network_node_gas"), connection.execute(state).fetchone())
+        with refilled(connection, "network_node", "gas") as target:
+            connection.execute(insert.format(target), ["GA420111-N2026000002", "2", change])
+        assert (_indexes(connection, "network_node_gas"), connection.execute(state).fetchone()) == before
+        codes = connection.execute("SELECT code FROM network_node WHERE kind = 'gas' ORDER BY code").fetchall()
+        assert [row[0][-1] for row in codes] == ["1", "2"]
+        attached = """SELECT count(*) FROM pg_inherits
+                      WHERE inhrelid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'network_node_gas'::regclass)"""
+        assert connection.execute(attached).fetchone()[0] == len({row[0] for row in before[0] if row[0].startswith("CREATE")})
+        connection.rollback()

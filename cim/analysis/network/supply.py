@@ -1,18 +1,20 @@
 """The segment–valve graph of a network (Walski, 1993) with what feeds each segment: isolation in the time of its answer.
 
-Segments are the parts between valves. Rooted at the sources, a depth-first walk tells for every segment which of its neighbours still see
-a source without it, and which parts hang on it alone; both are lookups afterwards.
+Segments are the parts between valves. A breadth-first tree from the sources covers what is fed. When parts run dry, everything whose way
+down the tree passes none of them is fed still; only what hangs below them is searched.
 """
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
-from cim.analysis.network.components import components, depth_first, group_rows
+from cim.analysis.network.components import components, group_rows
 from cim.analysis.network.graph import Int32s, Ints, Mask, NetworkGraph, build_graph
-from cim.analysis.network.isolate import Isolation, Segment, Valves, feeding, isolate
+from cim.analysis.network.isolate import Isolation, Segment, Valves
 
 _NONE = np.empty(0, np.int32)
+_FED, _DEAD, _DRY = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,90 @@ class _Rows:
     def of(self, row: int) -> Int32s:
         return self.members[self.first[row] : self.first[row + 1]]
 
+    def all_of(self, rows: Int32s) -> Int32s:
+        return np.concatenate([*(self.of(int(row)) for row in rows), _NONE])
+
+
+@numba.njit(cache=True, nogil=True)
+def _tree(start, end, first, half, shut, root, entry, size):  # type: ignore[no-untyped-def]  # compiled: types come from the caller
+    """Number a breadth-first tree so that the subtree of ``v`` is ``entry[v] … entry[v] + size[v] - 1``; -1 where the root is not seen."""
+    n = entry.shape[0]
+    parent, queue = np.full(n, -1, np.int32), np.empty(n, np.int32)
+    size[root], queue[0] = 1, root
+    head, tail = 0, 1
+    while head < tail:
+        v = queue[head]
+        head += 1
+        for k in range(first[v], first[v + 1]):
+            e = half[k]
+            other = end[e] if e >= 0 else start[~e]
+            if shut[e if e >= 0 else ~e] or size[other] > 0:
+                continue
+            size[other], parent[other] = 1, v
+            queue[tail] = other
+            tail += 1
+    for i in range(tail - 1, 0, -1):
+        size[parent[queue[i]]] += size[queue[i]]
+    following = np.zeros(n, np.int32)
+    entry[root], following[root] = 0, 1
+    for i in range(1, tail):
+        v = queue[i]
+        entry[v] = following[parent[v]]
+        following[parent[v]] += size[v]
+        following[v] = entry[v] + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _without(start, end, first, half, shut, entry, size, dry, mark, state, now, queue):  # type: ignore[no-untyped-def]  # compiled: types come from the caller
+    """Set the state of everything around the dry vertices; return how many vertices lose every source (in ``queue``)."""
+    for i in range(dry.shape[0]):
+        mark[dry[i]], state[dry[i]] = now, _DRY
+    n_dead = 0
+    for i in range(dry.shape[0]):
+        for k in range(first[dry[i]], first[dry[i] + 1]):
+            e = half[k]
+            seed = end[e] if e >= 0 else start[~e]
+            if shut[e if e >= 0 else ~e] or mark[seed] == now:
+                continue
+            head = tail = n_dead
+            queue[tail] = seed
+            mark[seed], state[seed] = now, _DEAD
+            tail += 1
+            is_fed = False
+            while head < tail and not is_fed:
+                v = queue[head]
+                head += 1
+                is_fed = entry[v] >= 0
+                for j in range(dry.shape[0]):
+                    r = dry[j]
+                    if entry[r] >= 0 and entry[r] <= entry[v] < entry[r] + size[r]:
+                        is_fed = False
+                        break
+                if is_fed:
+                    break
+                for m in range(first[v], first[v + 1]):
+                    f = half[m]
+                    other = end[f] if f >= 0 else start[~f]
+                    if shut[f if f >= 0 else ~f]:
+                        continue
+                    if mark[other] == now:
+                        if state[other] == _FED:
+                            is_fed = True
+                            break
+                        continue
+                    mark[other], state[other] = now, _DEAD
+                    queue[tail] = other
+                    tail += 1
+            if is_fed:
+                for j in range(n_dead, tail):
+                    state[queue[j]] = _FED
+            else:
+                n_dead = tail
+    return n_dead
+
 
 class SupplyIndex:
-    """Answers isolation queries on one state of a network.
+    """Answers isolation queries on one state of a network. Not for use by two threads at a time.
 
     Parameters
     ----------
@@ -34,7 +117,7 @@ class SupplyIndex:
     valves
         Its valves.
     sources
-        Nodes that feed it.
+        Nodes that feed it. Empty = every open bounding valve is to be closed.
     """
 
     def __init__(self, graph: NetworkGraph, valves: Valves, sources: Int32s) -> None:
@@ -43,8 +126,14 @@ class SupplyIndex:
         self.n_segments, self.node_segment = components(graph, cut_edges=self._edge_barrier, cut_nodes=self._node_barrier)
         self.edge_segment = self._segment_of_edges()
         self._build_condensed()
-        self._walk()
-        self.fed_before = feeding(graph, valves, self.sources) if len(self.sources) else np.ones(graph.n_nodes, np.bool_)
+        n = self.root + 1
+        self._entry, self._size = np.full(n, -1, np.int32), np.zeros(n, np.int32)
+        g = self.condensed
+        _tree(g.start, g.end, g.first, g.half, self._shut, self.root, self._entry, self._size)
+        self._mark, self._state, self._queue = np.zeros(n, np.int32), np.zeros(n, np.int8), np.empty(n, np.int32)
+        self._now = 0
+        self._is_source = np.zeros(graph.n_nodes, np.bool_)
+        self._is_source[self.sources] = True
 
     def _segment_of_edges(self) -> Int32s:
         """Return the segment of each edge; an edge between two valve nodes is a segment of its own, a valve edge has -1."""
@@ -66,6 +155,7 @@ class SupplyIndex:
         place = np.full(graph.n_nodes, -1, np.int64)
         place[self._barrier_nodes] = self.n_segments + np.arange(len(self._barrier_nodes))
         vertex = np.where(self.node_segment >= 0, self.node_segment, place)
+        self._vertex = vertex.astype(np.int32)
         ends = [(vertex[graph.start[self.edge_cuts]], vertex[graph.end[self.edge_cuts]])]
         plain = np.flatnonzero(~self.edge_cuts)
         for side in (graph.start, graph.end):
@@ -74,7 +164,7 @@ class SupplyIndex:
         self.root = self.n_segments + len(self._barrier_nodes)
         a = np.concatenate([*(pair[0] for pair in ends), np.full(len(self.sources), self.root)])
         b = np.concatenate([*(pair[1] for pair in ends), vertex[self.sources]])
-        carrier = np.full(len(a), -1, np.int64)
+        carrier = np.full(len(a), -1, np.int32)
         carrier[: int(self.edge_cuts.sum())] = np.flatnonzero(self.edge_cuts)
         self._carrier = carrier
         self.condensed = build_graph(self.root + 1, a, b)
@@ -87,45 +177,14 @@ class SupplyIndex:
         self._nodes_of = _Rows(*group_rows(self.node_segment, self.n_segments))
         self._edges_of = _Rows(*group_rows(self.edge_segment, self.n_segments))
 
-    def _walk(self) -> None:
-        size = self.root + 1
-        self._entry, self._low = np.full(size, -1, np.int32), np.full(size, -1, np.int32)
-        self._parent, self._size = np.full(size, -1, np.int32), np.zeros(size, np.int32)
-        self._order = np.empty(size, np.int32)
+    def _around(self, vertices: Int32s) -> tuple[Int32s, Int32s]:
+        """Return neighbours of vertices of the condensed graph and the condensed edges to them, the root left out."""
         g = self.condensed
-        root = np.array([self.root], np.int32)
-        depth_first(g.start, g.end, g.first, g.half, self._shut, root, self._entry, self._low, self._parent, self._size, self._order)
-
-    def _neighbours(self, vertex: int) -> tuple[Int32s, Int32s]:
-        """Return neighbours of a vertex of the condensed graph and the condensed edges to them, the root left out."""
-        g = self.condensed
-        half = g.half[g.first[vertex] : g.first[vertex + 1]]
+        half = np.concatenate([g.half[g.first[v] : g.first[v + 1]] for v in vertices]) if len(vertices) else _NONE
         edge = np.where(half >= 0, half, ~half)
         other = np.where(half >= 0, g.end[edge], g.start[edge])
         keep = other != self.root
         return other[keep], edge[keep]
-
-    def _n_neighbours(self, vertex: int) -> int:
-        g = self.condensed
-        half = g.half[g.first[vertex] : g.first[vertex + 1]]
-        return len(np.unique(np.where(half >= 0, g.end[np.where(half >= 0, half, 0)], g.start[np.where(half >= 0, 0, ~half)])))
-
-    def _children_lost(self, vertex: int, others: Int32s) -> tuple[Int32s, Mask]:
-        """Return the children whose subtree sees a source only through the vertex, and whether each neighbour is still fed without it."""
-        entry = self._entry
-        child = np.unique(others[(self._parent[others] >= 0) & self._is_child(vertex, others)])
-        lost = child[self._low[child] >= entry[vertex]]
-        fed = entry[others] >= 0
-        if entry[vertex] >= 0:
-            for c in lost:
-                fed &= ~((entry[others] >= entry[c]) & (entry[others] < entry[c] + self._size[c]))
-        return lost, fed
-
-    def _is_child(self, vertex: int, others: Int32s) -> Mask:
-        g = self.condensed
-        edge = self._parent[others]
-        above = np.where(g.end[edge] == others, g.start[edge], g.end[edge])
-        return np.asarray(above == vertex)
 
     def isolate(self, *, edge: int | None = None, node: int | None = None) -> Isolation:
         """Cut a burst off; same answer as `cim.analysis.network.isolate.isolate`.
@@ -142,51 +201,92 @@ class SupplyIndex:
         """
         if (edge is None) == (node is None):
             raise ValueError("expected an edge or a node, found both or neither")
-        label = int(self.edge_segment[edge]) if edge is not None else int(self.node_segment[node])
-        if label < 0 or not len(self.sources):
-            return isolate(self.graph, self.valves, self.sources, edge=edge, node=node, fed_before=self.fed_before)
-        others, via = self._neighbours(label)
-        on_node = (others >= self.n_segments) & (self._carrier[via] < 0)
-        valve_nodes = np.unique(self._barrier_nodes[others[on_node] - self.n_segments])
-        if any(self._n_neighbours(int(v)) > 2 for v in np.unique(others[on_node])):
-            # A valve where three parts (or two and a source) meet also parts the others from each other.
-            return isolate(self.graph, self.valves, self.sources, edge=edge, node=node, fed_before=self.fed_before)
-        valve_edges = self._carrier[via[~on_node]].astype(np.int32)
-        found = Segment(self._nodes_of.of(label), self._edges_of.of(label), valve_nodes.astype(np.int32), np.sort(valve_edges))
-        return self._answer(found, label, others, via, on_node)
+        labels, burst_node, burst_edge = self._burst(edge, node)
+        others, via = self._around(labels)
+        carrier = self._carrier[via]
+        inner = np.isin(others, labels)
+        at_node = (others >= self.n_segments) & (carrier < 0)
+        valve_vertices = np.unique(others[at_node])
+        valve_edges = np.unique(carrier[~at_node & ~inner])
+        within = [carrier[inner]]
+        if burst_node is not None:
+            _, more = self._around(np.array([burst_node]))
+            valve_edges = np.setdiff1d(np.union1d(valve_edges, self._carrier[more]), [-1])
+            valve_vertices = valve_vertices[valve_vertices != burst_node]
+        if burst_edge is not None:
+            ends = self._vertex[[self.graph.start[burst_edge], self.graph.end[burst_edge]]]
+            valve_vertices = np.union1d(valve_vertices, ends[ends >= self.n_segments])
+            valve_edges, within = valve_edges[valve_edges != burst_edge], [*within, np.array([burst_edge], np.int32)]
+        nodes = [self._nodes_of.all_of(labels), *([] if burst_node is None else [self._node_of(np.array([burst_node]))])]
+        edges = np.concatenate([self._edges_of.all_of(labels), np.unique(np.concatenate(within))]).astype(np.int32)
+        found = Segment(np.concatenate(nodes), edges, self._node_of(valve_vertices), valve_edges.astype(np.int32))
+        gone = labels if burst_node is None else np.append(labels, np.int32(burst_node))
+        return self._answer(found, gone.astype(np.int32), valve_vertices.astype(np.int32))
 
-    def _answer(self, found: Segment, label: int, others: Int32s, via: Int32s, on_node: Mask) -> Isolation:
-        valves = self.valves
-        lost, fed = self._children_lost(label, others)
-        node_fed = np.unique(self._barrier_nodes[others[on_node & fed] - self.n_segments])
-        beyond = others.astype(np.int64) - self.n_segments
-        past = np.zeros(len(others), np.bool_)
-        past[beyond >= 0] = np.isin(self._barrier_nodes[beyond[beyond >= 0]], found.valve_nodes)
-        edge_fed = self._carrier[via[~on_node & fed & ~past]]
+    def _burst(self, edge: int | None, node: int | None) -> tuple[Int32s, int | None, int | None]:
+        """Return the segments of a burst, and the valve that is itself in the burst: vertex of a node, or edge."""
+        if edge is not None and self.edge_segment[edge] >= 0:
+            return self.edge_segment[[edge]], None, None
+        if edge is not None:
+            ends = np.unique(self._vertex[[self.graph.start[edge], self.graph.end[edge]]])
+            return ends[ends < self.n_segments], None, edge
+        vertex = int(self._vertex[node])
+        if vertex < self.n_segments:
+            return np.array([vertex], np.int32), None, None
+        others, via = self._around(np.array([vertex]))
+        return np.unique(others[self._carrier[via] < 0]), vertex, None
+
+    def _node_of(self, vertices: Int32s) -> Int32s:
+        return self._barrier_nodes[np.asarray(vertices, np.int64) - self.n_segments]
+
+    def _answer(self, found: Segment, gone: Int32s, valve_vertices: Int32s) -> Isolation:
+        valves, g = self.valves, self.condensed
+        self._now += 1
+        dry = np.concatenate([gone, valve_vertices])
+        n_dead = _without(
+            g.start, g.end, g.first, g.half, self._shut, self._entry, self._size, dry, self._mark, self._state, self._now, self._queue
+        )  # fmt: skip
         open_nodes = found.valve_nodes[~valves.node_closed[found.valve_nodes]]
         open_edges = found.valve_edges[~valves.edge_closed[found.valve_edges]]
-        close_nodes, close_edges = np.isin(open_nodes, node_fed), np.isin(open_edges, edge_fed)
-        dead_nodes, dead_edges = self._dead(lost, found)
+        close_nodes, close_edges = np.ones(len(open_nodes), np.bool_), np.ones(len(open_edges), np.bool_)
+        if len(self.sources):
+            close_nodes = np.array([self._is_fed_beyond(int(v)) for v in self._vertex[open_nodes]], np.bool_)
+            ends = self._vertex[np.stack([self.graph.start[open_edges], self.graph.end[open_edges]])]
+            close_edges = np.asarray((self._is_fed(ends) & ~np.isin(ends, self._vertex[found.valve_nodes])).any(axis=0))
+        dead_nodes, dead_edges = self._parts(self._queue[:n_dead])
         return Isolation(
             found, open_nodes[close_nodes], open_edges[close_edges],
             found.valve_nodes[valves.node_closed[found.valve_nodes]], found.valve_edges[valves.edge_closed[found.valve_edges]],
             found.nodes[valves.node_valve[found.nodes] & valves.node_unusable[found.nodes]],
             found.edges[valves.edge_valve[found.edges] & valves.edge_unusable[found.edges]],
-            open_nodes[~close_nodes], open_edges[~close_edges], dead_nodes, dead_edges,
-            bool(np.isin(self.sources, found.nodes).any()),
+            open_nodes[~close_nodes], open_edges[~close_edges], dead_nodes, dead_edges, bool(self._is_source[found.nodes].any()),
         )  # fmt: skip
 
-    def _dead(self, lost: Int32s, found: Segment) -> tuple[Int32s, Int32s]:
-        if not len(lost):
+    def _is_fed(self, vertices: Int32s) -> Mask:
+        touched = self._mark[vertices] == self._now
+        closed = np.zeros(vertices.shape, np.bool_)
+        at_node = vertices >= self.n_segments
+        closed[at_node] = self.valves.node_closed[self._node_of(vertices[at_node])]
+        return np.where(touched, self._state[vertices] == _FED, self._entry[vertices] >= 0) & ~closed
+
+    def _is_fed_beyond(self, vertex: int) -> bool:
+        """Tell whether a source stands at a valve or is seen from its far side."""
+        if self._is_source[self._node_of(np.array([vertex]))[0]]:
+            return True
+        g = self.condensed
+        half = g.half[g.first[vertex] : g.first[vertex + 1]]
+        edge = np.where(half >= 0, half, ~half)
+        other = np.where(half >= 0, g.end[edge], g.start[edge])[~self._shut[edge]]
+        return bool(self._is_fed(other).any())
+
+    def _parts(self, vertices: Int32s) -> tuple[Int32s, Int32s]:
+        vertices = vertices[self._entry[vertices] >= 0]
+        if not len(vertices):
             return _NONE, _NONE
-        vertices = np.concatenate([self._order[self._entry[c] : self._entry[c] + self._size[c]] for c in lost])
         segments, barriers = vertices[vertices < self.n_segments], vertices[vertices >= self.n_segments]
-        nodes = [self._nodes_of.of(int(s)) for s in segments] + [self._barrier_nodes[barriers - self.n_segments]]
-        edges = [self._edges_of.of(int(s)) for s in segments]
-        dead = np.setdiff1d(np.concatenate(nodes), found.valve_nodes)
-        every = np.sort(np.concatenate([*edges, _NONE])).astype(np.int32)
-        every = every[~self._edge_barrier[every]]
-        return dead.astype(np.int32), every
+        edges = np.sort(self._edges_of.all_of(segments)).astype(np.int32)
+        nodes = np.concatenate([self._nodes_of.all_of(segments), self._node_of(barriers)])
+        return np.sort(nodes).astype(np.int32), edges[~self._edge_barrier[edges]]
 
     def segment_figures(self) -> dict[str, int]:
         """Return how well valves divide the network: segments, largest segment [edges], valves, valves to close for it."""
