@@ -1,0 +1,1 @@
+"""Rasters on disk: Cloud-Optimised GeoTIFF in, arrays out."""
