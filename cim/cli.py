@@ -18,7 +18,7 @@ _SUMMARY = {
     "worker": "Work on queued jobs.",
     "doctor": "Check this machine and the store.",
     "db": "Start, stop, migrate, back up the store.",
-    "ingest": "Load divisions, census, addresses, units, networks, terrain.",
+    "ingest": "Load divisions, census, addresses, units, networks, terrain, imagery, city models.",
     "bim": "Upload and list BIM models.",
     "tiles": "Build, list and validate 3D Tiles.",
     "codes": "Check and explain codes.",

@@ -1,6 +1,7 @@
 """``cim ingest``: files in, register rows out."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from ingest.pipeline import Outcome
 if TYPE_CHECKING:
     from ingest.census.load import CensusOptions
 
-app = typer.Typer(no_args_is_help=True, help="Load divisions, census, addresses, units, networks, terrain.")
+app = typer.Typer(no_args_is_help=True, help="Load divisions, census, addresses, units, networks, terrain, imagery, city models.")
 
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 DryRun = typer.Option(False, "--dry-run", help="Read and check everything, write nothing.")
@@ -192,18 +193,53 @@ def network(
 @app.command()
 def terrain(
     ctx: typer.Context,
-    file: Path = typer.Argument(..., help="Elevation raster, one band, metres, projected CRS."),
-    vertical_datum: str = typer.Option(..., "--vertical-datum", help="Vertical CRS of the elevations, e.g. EPSG:5737."),
+    files: list[Path] = typer.Argument(..., help="Elevation rasters, one band: GeoTIFF, ASCII grid, VRT, .hgt; several = one mosaic."),
+    vertical_datum: str | None = typer.Option(None, "--vertical-datum", help="Vertical CRS, where the files name none, e.g. EPSG:5737."),
+    unit: str | None = typer.Option(None, "--unit", help="m, ft or us-ft, where the files name none."),
+    crs: str | None = typer.Option(None, "--crs", help="CRS, where the files name none, e.g. EPSG:4547."),
+    nodata: float | None = typer.Option(None, "--nodata", help="Value of cells without data, where the files name none or a wrong one."),
+    shift: float = typer.Option(0.0, "--shift", help="Added to the elevations to reach the city's vertical datum [m]."),
     name: str | None = Name,
     synthetic: bool = Synthetic,
+    licence: str | None = typer.Option(None, "--licence", help="Licence of the data."),
+    provider: str | None = typer.Option(None, "--provider", help="Who delivered it."),
     as_json: bool = AsJson,
     dry_run: bool = DryRun,
 ) -> None:
-    """Store an elevation raster and write the ground elevation of every building.
+    """Store elevation rasters and write the ground elevation of every building.
 
-    Example: cim ingest terrain dem.tif --vertical-datum EPSG:5737
+    Example: cim ingest terrain dem.tif --vertical-datum EPSG:5737 --unit m
     """
-    from ingest.terrain.load import ingest_terrain
+    from ingest.raster.source import UNITS
+    from ingest.raster.terrain import TerrainOptions, ingest_terrain
 
-    outcome = ingest_terrain(settings_from(ctx), file, vertical_datum=vertical_datum, name=name, synthetic=synthetic, dry_run=dry_run)
-    _show(ctx, [outcome], as_json=as_json)
+    if unit is not None and unit not in UNITS:
+        raise typer.BadParameter(f"expected one of {', '.join(UNITS)}", param_hint="--unit")
+    options = TerrainOptions(vertical_datum, unit, crs, nodata, shift, name, synthetic, licence, provider)
+    _show(ctx, [ingest_terrain(settings_from(ctx), files, options, dry_run=dry_run)], as_json=as_json)
+
+
+@app.command()
+def imagery(
+    ctx: typer.Context,
+    files: list[Path] = typer.Argument(..., help="Orthophotos or satellite images: GeoTIFF, JPEG 2000, VRT, …; several = one mosaic."),
+    crs: str | None = typer.Option(None, "--crs", help="CRS, where the files name none, e.g. EPSG:4547."),
+    compress: str = typer.Option("deflate", "--compress", help="deflate (lossless), jpeg or webp."),
+    acquired_on: datetime | None = typer.Option(None, "--acquired-on", formats=["%Y-%m-%d"], help="Day of the flight."),
+    name: str | None = Name,
+    synthetic: bool = Synthetic,
+    licence: str | None = typer.Option(None, "--licence", help="Licence of the data."),
+    provider: str | None = typer.Option(None, "--provider", help="Who delivered it."),
+    as_json: bool = AsJson,
+    dry_run: bool = DryRun,
+) -> None:
+    """Store orthophotos and satellite images for map tiles.
+
+    Example: cim ingest imagery ortho.tif --acquired-on 2026-05-01
+    """
+    from ingest.raster.imagery import ImageryOptions, ingest_imagery
+
+    if compress not in ("deflate", "jpeg", "webp"):
+        raise typer.BadParameter("expected deflate, jpeg or webp", param_hint="--compress")
+    options = ImageryOptions(crs, compress, acquired_on.date() if acquired_on else None, name, synthetic, licence, provider)
+    _show(ctx, [ingest_imagery(settings_from(ctx), files, options, dry_run=dry_run)], as_json=as_json)

@@ -24,16 +24,15 @@ def _at(heights, column, row):  # type: ignore[no-untyped-def]  # compiled: type
     r = min(max(row, 0.0), n_rows - 1.0)
     c0, r0 = int(c), int(r)
     fc, fr = c - c0, r - r0
-    value = 0.0
     # A neighbour without weight is not looked at: it may be missing.
-    for dr in range(2):
-        wr = fr if dr else 1.0 - fr
-        if wr == 0.0:
-            continue
-        for dc in range(2):
-            wc = fc if dc else 1.0 - fc
-            if wc != 0.0:
-                value += wr * wc * heights[r0 + dr, c0 + dc]
+    value = np.float64(heights[r0, c0])
+    if fc > 0.0:
+        value += (heights[r0, c0 + 1] - value) * fc
+    if fr > 0.0:
+        below = np.float64(heights[r0 + 1, c0])
+        if fc > 0.0:
+            below += (heights[r0 + 1, c0 + 1] - below) * fc
+        value += (below - value) * fr
     return value
 
 
@@ -119,8 +118,8 @@ def _under(heights, first, column, row, vertex_start, ring_start, feature_ring, 
                             n_cross += 1
                 sorted_ = np.sort(crossing[:n_cross])
                 for pair in range(0, n_cross - 1, 2):
-                    first, last = max(int(np.ceil(sorted_[pair])), 0), min(int(np.floor(sorted_[pair + 1])), n_columns - 1)
-                    for cell in range(first, last + 1):
+                    left, right = max(int(np.ceil(sorted_[pair])), 0), min(int(np.floor(sorted_[pair + 1])), n_columns - 1)
+                    for cell in range(left, right + 1):
                         value = heights[line, cell]
                         if np.isnan(value):
                             gap = True

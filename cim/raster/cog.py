@@ -29,7 +29,7 @@ class CogOptions:
     compress: str = "DEFLATE"
 
 
-def write_cog(source: Path, target: Path, options: CogOptions | None = None) -> None:
+def write_cog(source: Path | str, target: Path, options: CogOptions | None = None) -> None:
     """Write a raster of GDAL as Cloud-Optimised GeoTIFF with overviews.
 
     Parameters

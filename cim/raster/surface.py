@@ -9,6 +9,7 @@ import numpy as np
 import rasterio
 import shapely
 from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
@@ -27,6 +28,7 @@ _MOST_CELLS = 64_000_000
 """Larger windows are read at a lower resolution."""
 _EXACT_BELOW = 20_000
 _NODES = 65
+_HINT = "restore the raster folder from a backup, or cim ingest terrain FILE"
 
 
 class RasterError(CimError):
@@ -60,7 +62,7 @@ class Raster:
         except (RasterioError, OSError) as error:
             raise RasterError(
                 f"{path}: the terrain of the store cannot be read: {str(error).splitlines()[0]}",
-                hint="cim ingest terrain FILE, or restore it",
+                hint=_HINT,
             ) from error
 
     def cells(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
@@ -100,12 +102,16 @@ class Raster:
         """
         window = Window(first[0], first[1], end[0] - first[0], end[1] - first[1])
         try:
-            with rasterio.open(self.path) as source:
-                found: Heights = source.read(1, window=window, masked=True).astype(np.float32).filled(np.nan)
+            with rasterio.open(self.path, num_threads="ALL_CPUS") as source:
+                found: Heights = source.read(1, window=window, out_dtype="float32")
+                if source.nodata is not None:
+                    found[found == np.float32(source.nodata)] = np.nan
+                elif MaskFlags.all_valid not in source.mask_flag_enums[0]:
+                    found[source.read_masks(1, window=window) == 0] = np.nan
         except (RasterioError, OSError) as error:
             raise RasterError(
                 f"{self.path}: the terrain of the store cannot be read: {str(error).splitlines()[0]}",
-                hint="cim ingest terrain FILE, or restore it",
+                hint=_HINT,
             ) from error
         return found
 
@@ -216,6 +222,6 @@ def _sample(prints: Footprints, feature: int, step_m: float) -> Floats:
     return np.concatenate((outline, np.column_stack((x.ravel()[inside], y.ravel()[inside]))))
 
 
-def footprints_of(shapes: Sequence[Any]) -> Footprints:
+def footprints_of(shapes: Sequence[Any] | NDArray[Any]) -> Footprints:
     """Return polygons of shapely, EPSG:4490, as flat arrays."""
     return footprints_from_wkb([bytes(one) for one in shapely.to_wkb(shapely.force_2d(np.asarray(shapes, dtype=object)), byte_order=1)])

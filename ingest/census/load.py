@@ -31,12 +31,12 @@ from ingest.census.run import CensusRun
 from ingest.census.scan import KeyIndex, Scan, repeated_keys
 from ingest.census.write import SCHEME, Written, write
 from ingest.layer import GEOMETRY, SurveyLayer, open_layer
+from ingest.raster.stored import stored_rasters
 from ingest.rejects import RejectLog
 from ingest.report import write_report
 from ingest.report_map import ReportedFeatures
 from ingest.source import sha256_of
 from ingest.spool import Spool, SpoolFolder
-from ingest.terrain.sample import stored_rasters
 
 __all__ = ["SCHEME", "CensusOptions", "ingest_census"]
 _SAMPLE = 2_000

@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from cim.geometry.ground import no_ground
+from cim.raster.surface import Surface, footprints_of
 from ingest.census.checks import check_batch
 from ingest.census.geometry import PlaceContext, place_batch, to_wkb
 from ingest.census.mapping import Batch, map_batch
 from ingest.census.profile import CensusProfile
 from ingest.layer import GEOMETRY
-from ingest.terrain.sample import ground_from
 
 ROW, KEY, HASH, PERSONAL = "__row", "__key", "__hash", "__personal"
 _TEXT = ("name", "address", "use", "structure", "safety_grade", "height_source")
@@ -80,7 +81,7 @@ def prepare(raw: pa.RecordBatch, context: Context) -> Prepared:
     placed = place_batch(batch, raw.column(GEOMETRY), context.place)
     at = np.flatnonzero(batch.ok)
     take = pa.array(at)
-    ground = ground_from(context.rasters, placed.geometry[at].tolist()) if context.rasters else [None] * len(at)
+    ground = Surface(context.rasters).under(footprints_of(placed.geometry[at])) if context.rasters and len(at) else no_ground(len(at))
     columns: dict[str, pa.Array] = {
         ROW: pa.array(numbers[at]),
         KEY: raw.column(KEY).take(take).cast(pa.large_string()),
@@ -90,7 +91,7 @@ def prepare(raw: pa.RecordBatch, context: Context) -> Prepared:
         "status": pc.fill_null(_text(batch, "status").take(take), "existing").cast(pa.large_string()),
         "attributes": batch.attributes.take(take).cast(pa.large_string()),
         "division_code": pa.array(placed.division[at], pa.large_string()),
-        "ground_elevation_m": pa.array(ground, pa.float64()),
+        "ground_elevation_m": pa.array(ground.low, pa.float64(), from_pandas=True),
         "footprint_area_m2": pa.array(placed.area_m2[at]),
         "grid": pa.array(placed.grid[at]),
         "wkb": to_wkb(placed.geometry[at]),

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from cim.crs import parse_crs, transform_xy
 from cim.errors import GeometryError
+from cim.raster.surface import Surface
 from ingest.census.hashing import as_hex, row_hashes
 from ingest.network.cjj61 import duplicates
 from ingest.network.georef import Georeference
 from ingest.network.survey import Floats, Mask, Survey, numbers_of, refuse_rows
 from ingest.rejects import RejectLog
-from ingest.terrain.sample import raster_crs, read_terrain
 
 _GRAVITY = {"rainwater", "sewage"}
 _MARGIN_DEG = 0.01
@@ -184,10 +184,9 @@ def _elevations(
     """Return depth, ground, elevation of the points (NaN = unknown) and the z to draw them at [m]."""
     depth, ground = numbers_of(points, "depth_m"), numbers_of(points, "ground_elevation_m")
     elevation = numbers_of(points, "elevation_m")
-    for terrain in place.terrain:
-        want = np.isnan(ground)
-        if want.any():
-            ground[want] = _ground_at(terrain, lon[want], lat[want])
+    want = np.isnan(ground)
+    if place.terrain and want.any():
+        ground[want] = Surface(place.terrain).elevations(lon[want], lat[want])
     deepest = np.full(len(depth), -np.inf)
     for ends, name in ((start, "start_depth_m"), (end, "end_depth_m")):
         np.maximum.at(deepest, ends, np.nan_to_num(numbers_of(lines, name), nan=-np.inf))
@@ -204,13 +203,6 @@ def _elevations(
         log.note("N12 elevation unknown")
     z = np.where(np.isnan(elevation), np.nan_to_num(ground, nan=0.0), elevation)
     return depth, ground, elevation, z
-
-
-def _ground_at(path: Path, lon: Floats, lat: Floats) -> Floats:
-    crs = raster_crs(path)
-    x, y = transform_xy("EPSG:4490", crs, lon, lat)
-    terrain = read_terrain(path, (float(x.min()), float(y.min()), float(x.max()), float(y.max())))
-    return np.full(len(lon), np.nan) if terrain is None else terrain.at(x, y)
 
 
 def _nulls(values: Floats) -> Any:  # noqa: ANN401 - pyarrow ships no types

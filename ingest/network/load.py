@@ -25,9 +25,9 @@ from ingest.network.profile import KindTables, NetworkProfile, profile_format, r
 from ingest.network.survey import Survey
 from ingest.network.swmm import map_swmm
 from ingest.network.write import Writer
+from ingest.raster.stored import stored_rasters
 from ingest.rejects import RejectLog
 from ingest.source import require_file, sha256_of
-from ingest.terrain.sample import stored_rasters
 
 _RASTERS = (".tif", ".tiff", ".img", ".asc", ".hgt")
 

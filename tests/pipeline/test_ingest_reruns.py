@@ -25,7 +25,7 @@ from tests.pipeline.test_ingest import (
 from tests.support.cli import run_cim
 
 NEXT = shapely.affinity.translate(SQUARE, 0.001)
-DATUM = ("--vertical-datum", "EPSG:5737")
+DATUM = ("--vertical-datum", "EPSG:5737", "--unit", "m")
 
 
 def terrain(settings, path, *more):
@@ -98,7 +98,7 @@ def test_the_newest_raster_that_covers_a_building_wins(city, tmp_path):  # noqa:
     assert rows(city, "SELECT ground_elevation_m FROM building") == [(6.5,)]
 
 
-def test_ground_stays_when_the_raster_file_is_gone(city, tmp_path):  # noqa: F811 - fixture
+def test_a_survey_is_not_loaded_while_a_raster_file_is_gone(city, tmp_path):  # noqa: F811 - fixture
     write_layer(tmp_path / "c.gpkg", [GOOD], [SQUARE])
     ingest(city, tmp_path)
     write_dem(tmp_path / "dem.tif", np.full((200, 200), 5.0))
@@ -106,6 +106,11 @@ def test_ground_stays_when_the_raster_file_is_gone(city, tmp_path):  # noqa: F81
     for path in city.rasters_dir.glob("*.tif"):
         path.unlink()
     write_layer(tmp_path / "c.gpkg", [{**GOOD, "cs": 5}], [SQUARE])
+    refused = ingest(city, tmp_path)
+    assert refused.code == 1
+    assert "terrain 'dem': its file" in refused.json()["error"]["message"]
+    # Loading the same source again brings the file back and changes nothing else.
+    assert terrain(city, tmp_path / "dem.tif").json()[0]["unchanged_source"] is True
     assert ingest(city, tmp_path).json()[0]["changed"] == 1
     assert rows(city, "SELECT ground_elevation_m FROM building") == [(5.0,)]
 
@@ -124,7 +129,7 @@ def test_a_hollow_inside_a_large_footprint_is_its_lowest_ground(city, tmp_path):
 
 def test_elevations_in_another_datum_than_the_city_s_are_refused(city, tmp_path, sample_data):  # noqa: F811 - fixture
     write_dem(tmp_path / "dem.tif", np.full((20, 20), 5.0))
-    refused = terrain(city, tmp_path / "dem.tif", "--vertical-datum", "EPSG:5736")
+    refused = terrain(city, tmp_path / "dem.tif", "--vertical-datum", "EPSG:5736", "--unit", "m")
     assert refused.code == 1
     assert "the city keeps its elevations in EPSG:5737" in refused.json()["error"]["message"]
     assert not list(city.rasters_dir.glob("*.tif"))
@@ -133,7 +138,7 @@ def test_elevations_in_another_datum_than_the_city_s_are_refused(city, tmp_path,
     refused = run_cim(city, *argv)
     assert refused.code == 1
     assert "the city keeps its elevations in EPSG:5737" in refused.json()["error"]["message"]
-    assert rows(city, "SELECT (SELECT count(*) FROM terrain), (SELECT count(*) FROM network_node)") == [(0, 0)]
+    assert rows(city, "SELECT (SELECT count(*) FROM raster), (SELECT count(*) FROM network_node)") == [(0, 0)]
 
 
 # --- networks ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Rasters: terrain and imagery."""

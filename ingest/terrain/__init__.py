@@ -1,1 +1,0 @@
-"""Terrain: elevation rasters."""
