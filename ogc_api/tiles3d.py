@@ -34,6 +34,7 @@ MEDIA_TYPES = {
 """Kinds of files that are served; nothing else in the tile store is."""
 
 _GZIP_FROM_BYTES = 1024
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class TileStore:
@@ -154,6 +155,11 @@ async def file(request: Request) -> Response:
     body, tag = await asyncio.to_thread(store.read, path)
     media_type = MEDIA_TYPES[PurePosixPath(path).suffix.lower()]
     headers["ETag"] = f"W/{tag}"
+    if media_type == MEDIA_TYPES[".terrain"] and body.startswith(_GZIP_MAGIC):
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+        else:
+            body = await asyncio.to_thread(gzip.decompress, body)
     if "json" in media_type and len(body) >= _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
         body = await asyncio.to_thread(gzip.compress, body, 6)
         headers["Content-Encoding"] = "gzip"

@@ -11,7 +11,7 @@ from cim.db import engine, migrate, tilesets
 app = typer.Typer(no_args_is_help=True, help="Build, list and validate 3D Tiles.")
 
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
-Layers = typer.Argument(None, help="Layers: buildings, bim/<model code>, networks/<kind>; none = all.")
+Layers = typer.Argument(None, help="Layers: buildings, terrain, bim/<model code>, networks/<kind>; none = all.")
 
 
 @app.command()
@@ -28,7 +28,8 @@ def build(
 
     Example: cim tiles build buildings
     """
-    from tiles.build import build_layers, rebuild_changed
+    from tiles.build import LayerResult, build_layers, rebuild_changed
+    from tiles.terrain import FOLDER, build_terrain
 
     if changed:
         if layers or force or dry_run:
@@ -37,12 +38,21 @@ def build(
         emit({"rebuilt": rebuilt}, as_json=as_json, text=lambda console: console.print(", ".join(rebuilt) or "nothing has changed"))
         return
 
+    wanted = [layer for layer in layers or [] if layer != FOLDER]
     with progress() as shown:
         task = shown.add_task("tiles 切片", total=None)
-        results = build_layers(
-            settings_from(ctx), layers or [], force=force, dry_run=dry_run, scheduler=scheduler,
+        results = [] if layers and not wanted else build_layers(
+            settings_from(ctx), wanted, force=force, dry_run=dry_run, scheduler=scheduler,
             progress=lambda layer: shown.update(task, description=f"tiles 切片 {layer}"),
         )  # fmt: skip
+        if not layers or FOLDER in layers:
+            ground = shown.add_task("terrain 地形", total=None)
+            made = build_terrain(
+                settings_from(ctx), force=force, dry_run=dry_run,
+                progress=lambda done, total: shown.update(ground, completed=done, total=total),
+            )  # fmt: skip
+            if made.tiles:
+                results.append(LayerResult(FOLDER, 0, made.tiles, made.written, removed=False, bad=[]))
     emit(
         [asdict(result) for result in results],
         as_json=as_json,

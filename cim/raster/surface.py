@@ -9,7 +9,7 @@ import numpy as np
 import rasterio
 import shapely
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
@@ -44,6 +44,8 @@ class Raster:
     ----------
     path
         Cloud-Optimised GeoTIFF.
+    cell_m
+        Cells may be taken together as long as they stay smaller than this [m]; 0 = never.
 
     Raises
     ------
@@ -51,14 +53,23 @@ class Raster:
         The file is missing or unreadable.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, cell_m: float = 0.0) -> None:
         self.path = path
+        self.factor = 1
         try:
             with rasterio.open(path) as source:
                 self.crs: str = source.crs.to_string()
                 self.width, self.height = int(source.width), int(source.height)
                 t = source.transform
                 self.west, self.north, self.step_x, self.step_y = float(t.c), float(t.f), float(t.a), float(-t.e)
+                while (
+                    cell_m
+                    and self.step_y * _metres(self.crs) * self.factor * 2 <= cell_m
+                    and min(self.width, self.height) > 4 * self.factor
+                ):
+                    self.factor *= 2
+            self.width, self.height = -(-self.width // self.factor), -(-self.height // self.factor)
+            self.step_x, self.step_y = self.step_x * self.factor, self.step_y * self.factor
         except (RasterioError, OSError) as error:
             raise RasterError(
                 f"{path}: the terrain of the store cannot be read: {str(error).splitlines()[0]}",
@@ -100,14 +111,20 @@ class Raster:
         RasterError
             The file is damaged.
         """
-        window = Window(first[0], first[1], end[0] - first[0], end[1] - first[1])
+        columns, rows = end[0] - first[0], end[1] - first[1]
+        k = self.factor
         try:
             with rasterio.open(self.path, num_threads="ALL_CPUS") as source:
-                found: Heights = source.read(1, window=window, out_dtype="float32")
+                # Cells taken together at the border reach over it: the part inside stands for them.
+                window = Window(
+                    first[0] * k, first[1] * k, min(columns * k, source.width - first[0] * k), min(rows * k, source.height - first[1] * k)
+                )
+                shape = {"out_shape": (rows, columns), "resampling": Resampling.average} if k > 1 else {}
+                found: Heights = source.read(1, window=window, out_dtype="float32", **shape)
                 if source.nodata is not None:
                     found[found == np.float32(source.nodata)] = np.nan
                 elif MaskFlags.all_valid not in source.mask_flag_enums[0]:
-                    found[source.read_masks(1, window=window) == 0] = np.nan
+                    found[source.read_masks(1, window=window, out_shape=(rows, columns)) == 0] = np.nan
         except (RasterioError, OSError) as error:
             raise RasterError(
                 f"{self.path}: the terrain of the store cannot be read: {str(error).splitlines()[0]}",
@@ -134,10 +151,12 @@ class Surface:
     ----------
     paths
         Elevation rasters, the preferred one first.
+    cell_m
+        Detail that is wanted [m], see `Raster`.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.rasters = [Raster(path) for path in paths]
+    def __init__(self, paths: Sequence[Path], *, cell_m: float = 0.0) -> None:
+        self.rasters = [Raster(path, cell_m=cell_m) for path in paths]
 
     def elevations(self, lon: Floats, lat: Floats) -> Floats:
         """Return the ground [m] at positions in EPSG:4490 [deg], shape (n,); NaN where no raster knows it."""
@@ -197,7 +216,7 @@ class Surface:
     def _mend(self, prints: Footprints, which: NDArray[Any], found: Ground) -> None:
         """Look at footprints that one raster does not cover point by point: each point takes the first raster that knows it."""
         for feature in which:
-            points = _sample(prints, int(feature), min(min(r.step_x, r.step_y) * _metres(r) for r in self.rasters))
+            points = _sample(prints, int(feature), min(min(r.step_x, r.step_y) * _metres(r.crs) for r in self.rasters))
             heights = self.elevations(points[:, 0], points[:, 1])
             known = heights[~np.isnan(heights)]
             if len(known):
@@ -205,8 +224,8 @@ class Surface:
                 found.gaps[feature] = len(known) < len(heights)
 
 
-def _metres(raster: Raster) -> float:
-    return 111_320.0 if parse_crs(raster.crs).is_geographic else 1.0
+def _metres(crs: str) -> float:
+    return 111_320.0 if parse_crs(crs).is_geographic else 1.0
 
 
 def _sample(prints: Footprints, feature: int, step_m: float) -> Floats:
