@@ -28,6 +28,17 @@ from cim.db.migrate import migrate
 from cim.profile import read_profile
 from cim.settings import DatabaseSettings, Settings
 
+# As installed for service: bytecode is kept, and geopandas and pandas, tools of the tests, are not there for pyogrio to load.
+START = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("geopandas", "pandas"):
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Absent())
+from cim.cli import main
+main()
+"""
 ROOT = Path(__file__).resolve().parent.parent
 INDEXES = (
     "CREATE UNIQUE INDEX ON peer (fwbh)", "CREATE UNIQUE INDEX ON peer (district, fid)", "CREATE INDEX ON peer (district, fwbh)",
@@ -90,9 +101,8 @@ class Bench:
         """Run the command line."""
         url = settings.database.url
         env = {**os.environ, "CIM_DATA_DIR": str(settings.data_dir), "CIM_DATABASE__URL": url.get_secret_value() if url else ""}
-        # As installed for service: geopandas is a tool of the tests, and pyogrio would load it where it finds it.
-        start = "import sys; sys.modules['geopandas'] = None; from cim.cli import main; main()"
-        return process([sys.executable, "-c", start, *argv], env)
+        env |= {"PYTHONPYCACHEPREFIX": str(self.folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
+        return process([sys.executable, "-c", START, *argv], env)
 
     def ingest(self, settings: Settings, file: Path) -> tuple[float, float, dict[str, object]]:
         """Load a survey; return seconds, peak memory [MB] and the report."""

@@ -6,6 +6,7 @@ The layout is this project's own (the segments of JGJ/T 496-2022 are not public)
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from stdnum.iso7064 import mod_11_2
 
 from cim.codes.scheme import CodeScheme, Segment
@@ -75,17 +76,42 @@ def building_codes(areas: Sequence[str], year: int, sequences: Sequence[int], *,
         Shape (n,); equal to `building_code` of each.
     """
     n = len(areas)
-    out = np.empty((n, 27), np.uint8)
-    out[:, :12] = np.frombuffer("".join(areas).encode("ascii"), np.uint8).reshape(n, 12)
-    out[:, 12:16] = np.frombuffer(f"{year:04d}".encode(), np.uint8)
-    out[:, 16:22] = ord("0") + np.asarray(sequences, np.int64)[:, None] // 10 ** np.arange(5, -1, -1) % 10
-    out[:, 22:26] = np.frombuffer(f"{sub:02d}{origin}".encode(), np.uint8)
-    # ISO/IEC 7064 MOD 11-2: weights 2^(i+1) mod 11 from the right.
-    weights = np.array([pow(2, place + 1, 11) for place in range(25, -1, -1)])
-    total = ((out[:, :26] - ord("0")).astype(np.int64) @ weights) % 11
-    out[:, 26] = np.frombuffer(b"10X98765432", np.uint8)[total]
-    text = out.tobytes().decode("ascii")
+    area_digits = np.frombuffer("".join(areas).encode("ascii"), np.uint8).reshape(n, 12)
+    text = building_code_digits(area_digits, year, np.asarray(sequences, np.int64), sub=sub, origin=origin).tobytes().decode("ascii")
     return [text[at : at + 27] for at in range(0, 27 * n, 27)]
+
+
+def building_code_digits(
+    areas: NDArray[np.uint8], year: int, sequences: NDArray[np.int64], *, sub: int = 0, origin: str = "01"
+) -> NDArray[np.uint8]:
+    """Assemble many building codes as ASCII.
+
+    Parameters
+    ----------
+    areas
+        ASCII digits of the 12-digit division of each building, shape (n, 12).
+    year, sub, origin
+        As for `building_code`.
+    sequences
+        Sequence of each building, shape (n,).
+
+    Returns
+    -------
+    ndarray
+        Shape (n, 27).
+    """
+    out = np.empty((len(areas), 27), np.uint8)
+    out[:, :12] = areas
+    out[:, 12:16] = np.frombuffer(f"{year:04d}".encode(), np.uint8)
+    for place in range(6):
+        out[:, 21 - place] = ord("0") + sequences // 10**place % 10
+    out[:, 22:26] = np.frombuffer(f"{sub:02d}{origin}".encode(), np.uint8)
+    # ISO/IEC 7064 MOD 11-2: weights 2^(i+1) mod 11 from the right; at most 26 * 9 * 10 each, so that 16 bits hold the sum.
+    total = np.zeros(len(areas), np.int16)
+    for place in range(26):
+        total += (out[:, place] - np.uint8(ord("0"))).astype(np.int16) * np.int16(pow(2, 26 - place, 11))
+    out[:, 26] = np.frombuffer(b"10X98765432", np.uint8)[total % 11]
+    return out
 
 
 def unit_code(building: str, *, unit: int, floor: int, room: int) -> str:

@@ -161,3 +161,10 @@ def copy_out(connection: Connection, query: sql.Composable, schema: pa.Schema) -
 def constant(value: str, n: int) -> Any:  # noqa: ANN401 - pyarrow ships no types
     """Return a text column that holds one value n times."""
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value])).dictionary_decode()
+
+
+def fixed_text(rows: NDArray[np.uint8]) -> Any:  # noqa: ANN401 - as above
+    """Return ASCII rows of one width, shape (n, width), as a text column."""
+    n, width = rows.shape
+    offsets = np.arange(n + 1, dtype=np.int32) * width
+    return pa.StringArray.from_buffers(n, pa.py_buffer(offsets.tobytes()), pa.py_buffer(np.ascontiguousarray(rows).tobytes()))

@@ -22,6 +22,7 @@ INSERTED = ("id", "code_scheme", "county_code", *COLUMNS, "change_set_id")
 _KNOWN = pa.schema([("key", pa.string()), ("code", pa.string()), ("hash", pa.string()), ("standing", pa.bool_())])
 _OWNED = pa.schema([("key", pa.string()), ("dataset", pa.string())])
 _BULK_FROM = 50_000
+_SLICE = 20_000
 _NOT_TEXT: dict[str, Kind] = {
     "id": "uuid", "change_set_id": "uuid", "geom": "geometry", "attributes": "jsonb", "attribute_sources": "jsonb", "height_m": "float8",
     "ground_elevation_m": "float8", "footprint_area_m2": "float8", "floor_area_m2": "float8", "storeys_above": "int2",
@@ -118,23 +119,47 @@ def fetch_neighbours(connection: Connection, boxes: Sequence[Sequence[float]]) -
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def insert_buildings(connection: Connection, tables: Iterable[pa.Table], n: int, change_set: UUID) -> int:
-    """Copy new buildings in; the tables have the columns of `INSERTED`, see `cim.db.arrow_copy.binary_rows`.
+def insert_buildings(
+    connection: Connection, tables: Iterable[pa.Table], n: int, change_set: UUID, *, defaults: Sequence[str] = ()
+) -> int:  # fmt: skip
+    """Copy new buildings in; writers must be locked out (`lock_writers`).
 
-    Writers must be locked out (`lock_writers`). From 50,000 rows on the outbox is filled by a copy of its own and the count by a statement,
-    instead of triggers, whose transition table would hold every row twice; an empty register gets most of its indexes after the rows. Both
-    are undone with the transaction.
+    From 50,000 rows on the outbox is filled by a copy of its own and the count by a statement, instead of triggers, whose transition
+    table would hold every row twice; an empty register gets most of its indexes after the rows, some of them only after the transaction
+    (`cim.db.deferred.build_missing`). All that is undone with the transaction.
+
+    Parameters
+    ----------
+    connection
+        Inside a transaction.
+    tables
+        Columns of `INSERTED`, see `cim.db.arrow_copy.binary_rows`, and, from 50,000 rows on, what `CreatedEvents.watch` asks for.
+    n
+        Rows of all tables.
+    change_set
+        Change set of the rows.
+    defaults
+        Columns that are left to the store.
+
+    Returns
+    -------
+    int
+        Rows.
     """
+    kinds = _kinds([name for name in INSERTED if name not in defaults])
     if n < _BULK_FROM:
-        return copy_in(connection, "building", tables, _kinds(INSERTED))
-    later = drop_indexes(connection, "building") if is_empty(connection) else []
+        return copy_in(connection, "building", tables, kinds)
+    # Readers of the outbox wait with the readers of the buildings: both tables are empty, or as good as.
+    tables_later = ("building", "change_event") if is_empty(connection) else ()
+    later = {name: drop_indexes(connection, name) for name in tables_later}
     events = CreatedEvents("buildings")
     connection.execute("ALTER TABLE building DISABLE TRIGGER building_event_insert, DISABLE TRIGGER building_count_insert")
-    inserted = copy_in(connection, "building", events.watch(tables), _kinds(INSERTED))
+    inserted = copy_in(connection, "building", events.watch(tables), kinds)
     connection.execute("ALTER TABLE building ENABLE TRIGGER building_event_insert, ENABLE TRIGGER building_count_insert")
     connection.execute("SELECT cim_add_count('buildings', %s)", [inserted])
     events.write(connection, change_set)
-    build_indexes(connection, later, "building")
+    for name, statements in later.items():
+        build_indexes(connection, statements, name)
     return inserted
 
 
@@ -259,8 +284,8 @@ def save_external_codes(connection: Connection, scheme: str, codes: pa.Array, va
     columns = _kinds(["collection", "code", "scheme", "value", "match_method"])
     if new:
         empty = n >= _BULK_FROM and connection.execute("SELECT 1 FROM external_code LIMIT 1").fetchone() is None
-        later = drop_indexes(connection, "external_code") if empty else []
-        copy_in(connection, "external_code", [table], columns)
+        later = drop_indexes(connection, "external_code") if empty else {}
+        copy_in(connection, "external_code", (table.slice(at, _SLICE) for at in range(0, n, _SLICE)), columns)
         build_indexes(connection, later, "external_code")
         return
     connection.execute("DROP TABLE IF EXISTS other_codes")

@@ -11,8 +11,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import count
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cim.clock import utc_now
-from cim.codes.building import building_codes
+from cim.codes.building import building_code_digits, building_codes
 from cim.db.engine import Connection
 from cim.errors import CodeError
 
@@ -126,6 +129,37 @@ def issue_building_codes(connection: Connection, areas: Sequence[str], year: int
     """
     numbers = reserve_sequences(connection, "CIM-BC27-v1", areas, year)
     return building_codes(areas, year, numbers, origin=origin)
+
+
+def issue_sorted_building_codes(connection: Connection, areas: Sequence[str], counts: Sequence[int], year: int) -> NDArray[np.uint8]:
+    """Issue building codes (CIM-BC27-v1) for buildings that are sorted by area.
+
+    Parameters
+    ----------
+    connection, year
+        As for `issue_building_codes`.
+    areas
+        12-digit divisions, each once.
+    counts
+        Buildings of each.
+
+    Returns
+    -------
+    ndarray
+        Codes as ASCII, area after area, shape (sum of counts, 27).
+
+    Raises
+    ------
+    CodeError
+        A sequence is exhausted.
+    """
+    last = reserve_counts(connection, "CIM-BC27-v1", dict(zip(areas, counts, strict=True)), year)
+    size = np.asarray(counts, np.int64)
+    before = np.cumsum(size) - size
+    first = np.array([last[area] for area in areas], np.int64) - size + 1
+    sequences = np.arange(size.sum()) + np.repeat(first - before, size)
+    digits = np.frombuffer("".join(areas).encode("ascii"), np.uint8).reshape(len(areas), 12)
+    return building_code_digits(np.repeat(digits, size, axis=0), year, sequences)
 
 
 def fetch_counters(connection: Connection) -> list[Counter4]:

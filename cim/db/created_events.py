@@ -30,10 +30,16 @@ class CreatedEvents:
         self._parts: list[tuple[pa.Array, NDArray[np.float64]]] = []
 
     def watch(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """Yield tables with the columns ``code`` and ``geom`` (well-known binary, EPSG:4490) unchanged."""
+        """Yield tables unchanged; they have the columns ``code`` and ``geom`` (well-known binary), or the box of each outline.
+
+        A box is the columns ``west``, ``south``, ``east`` and ``north`` [deg], EPSG:4490 as the geometry.
+        """
         for table in tables:
-            shapes = shapely.from_wkb(table.column("geom").to_numpy())
-            self._parts.append((table.column("code").combine_chunks(), shapely.bounds(shapes)))
+            if "west" in table.column_names:
+                box = np.column_stack([table.column(side).to_numpy() for side in ("west", "south", "east", "north")])
+            else:
+                box = shapely.bounds(shapely.from_wkb(table.column("geom").to_numpy()))
+            self._parts.append((table.column("code").combine_chunks(), box))
             yield table
 
     def write(self, connection: Connection, change_set: UUID) -> None:
@@ -42,12 +48,9 @@ class CreatedEvents:
 
     def _events(self, codes: pa.Array, bounds: NDArray[np.float64], change_set: UUID) -> pa.Table:
         n = len(codes)
-        return pa.table(
-            {
-                "change_set_id": pa.array([change_set.bytes] * n, pa.binary()), "collection": constant(self._collection, n), "code": codes,
-                "action": constant("create", n), "bbox": box_wkb(bounds),
-            }
-        )  # fmt: skip
+        change = pa.array([change_set.bytes], pa.binary()).take(pa.array(np.zeros(n, np.int32)))
+        same = {"collection": constant(self._collection, n), "action": constant("create", n)}
+        return pa.table({"change_set_id": change, "code": codes, "bbox": box_wkb(bounds), **same})
 
 
 def box_wkb(bounds: NDArray[np.float64]) -> pa.Array:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from cim.db import engine, exchange, row_security
+from cim.db import deferred, engine, exchange, row_security
 from cim.errors import MigrationError
 from cim.settings import Settings
 
@@ -84,6 +84,7 @@ def migrate(settings: Settings) -> tuple[str | None, str]:
         with engine.connect(settings) as connection:
             if not row_security.is_applied(connection):
                 row_security.apply(connection)
+        deferred.build_missing(settings)
         return before, target
     import sqlalchemy
     from alembic import command

@@ -10,10 +10,10 @@ from psycopg.types.json import Jsonb
 from cim.clock import utc_now
 from cim.db.engine import Connection
 from cim.db.succession import fetch_building
-from cim.db.tables.register import GRADES
 from cim.db.tables.stewardship import HAZARD_STATES
 from cim.errors import ConflictError, InvalidParameterError, NotFoundError
 from cim.ids import new_id
+from cim.model.building import GRADES
 
 KINDS = ("structure", "facade", "fire", "gas", "electric", "illegal_alteration", "foundation", "other")
 LEVELS = ("low", "medium", "high")

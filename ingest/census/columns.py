@@ -1,18 +1,21 @@
 """Arrow columns of a survey as text, numbers and dictionary values: whole columns at a time, cell faults as masks."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ingest.census.hashing import row_hashes
+
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 _TRUE = {"1", "true", "yes", "是", "有", "y"}
 _FALSE = {"0", "false", "no", "否", "无", "n", "2"}
-_CONTROL = "[\\x00-\\x1f]"
 Mask = NDArray[np.bool_]
 
 
@@ -30,8 +33,10 @@ def text_of(array: pa.Array) -> pa.Array:
         return pc.strftime(array, format="%Y-%m-%dT%H:%M:%S").cast(pa.string())
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return array.cast(pa.string())
-    # ASCII trimming is several times cheaper, and only a few columns have wide blanks.
     text = array.cast(pa.string())
+    if _scan(text, _is_trimmed):
+        return text
+    # ASCII trimming is several times cheaper, and only a few columns have wide blanks.
     if pc.any(pc.match_substring(text, "\0")).as_py():
         text = pc.replace_substring(text, "\0", "")  # no text of the store can hold it
     text = pc.ascii_trim_whitespace(text)
@@ -39,6 +44,57 @@ def text_of(array: pa.Array) -> pa.Array:
         text = pc.utf8_trim_whitespace(text)
     empty = pc.equal(pc.binary_length(text), 0)
     return pc.if_else(empty, None, text) if pc.any(empty).as_py() else text
+
+
+Scan = Callable[[NDArray[np.uint8], NDArray[np.int32], Mask], bool]
+
+
+def _scan(text: pa.Array, scan: Scan) -> bool:
+    """Run a compiled scan over the cells of a text column."""
+    if len(text) == 0:
+        return True
+    _, offsets, data = text.buffers()
+    at = np.frombuffer(offsets, np.int32)[text.offset : text.offset + len(text) + 1]
+    valid = np.ones(len(text), np.bool_) if text.null_count == 0 else np.asarray(text.is_valid())
+    return scan(np.frombuffer(data if data is not None and data.size else b"\0", np.uint8), at, valid)
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+def _is_trimmed(data: NDArray[np.uint8], offsets: NDArray[np.int32], valid: Mask) -> bool:
+    """Tell whether no cell is empty, holds NUL, or begins or ends with what may be a blank."""
+    for row in range(valid.shape[0]):
+        if not valid[row]:
+            continue
+        at, end = offsets[row], offsets[row + 1]
+        if at == end:
+            return False
+        for k in range(at, end):
+            if data[k] == 0:
+                return False
+        first, last = data[at], data[end - 1]
+        # UTF-8 of the separators of Unicode (\p{Z}): C2 A0, E1 9A 80, E2 80 xx, E2 81 9F, E3 80 80.
+        if first <= 32 or last <= 32 or first == 0xC2 or first == 0xE1 or first == 0xE2:
+            return False
+        if first == 0xE3 and data[at + 1] == 0x80 and data[at + 2] == 0x80:
+            return False
+        if last >= 0x80 and end - at > 1 and data[end - 2] == 0xC2:
+            return False
+        if last >= 0x80 and end - at > 2:
+            third = data[end - 3]
+            if third == 0xE1 or third == 0xE2 or (third == 0xE3 and data[end - 2] == 0x80 and last == 0x80):
+                return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # as above
+def _needs_no_escape(data: NDArray[np.uint8], offsets: NDArray[np.int32], valid: Mask) -> bool:
+    """Tell whether no cell holds a character that JSON escapes."""
+    for row in range(valid.shape[0]):
+        if valid[row]:
+            for k in range(offsets[row], offsets[row + 1]):
+                if data[k] < 32 or data[k] == 34 or data[k] == 92:
+                    return False
+    return True
 
 
 def is_filled(array: pa.Array) -> Mask:
@@ -61,11 +117,15 @@ def numbers_of(array: pa.Array, text: pa.Array) -> tuple[NDArray[np.float64], Ma
         values = np.asarray(array.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
         wrong = np.isinf(values)
         return np.where(wrong, np.nan, values), wrong
-    good = pc.match_substring_regex(text, _NUMBER)
-    wrong = np.asarray(pc.and_(text.is_valid(), pc.invert(pc.fill_null(good, False))))
-    values = np.asarray(pc.if_else(good, text, None).cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-    wrong = wrong | np.isinf(values)
-    return np.where(wrong, np.nan, values), wrong
+    # Each word once: years, storeys and the like repeat.
+    encoded = text.dictionary_encode()
+    words = encoded.dictionary
+    good = pc.match_substring_regex(words, _NUMBER)
+    numbers = np.append(np.asarray(pc.if_else(good, words, None).cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64), np.nan)
+    broken = np.append(~np.asarray(good, np.bool_) | np.isinf(numbers[:-1]), False)
+    numbers[broken] = np.nan
+    at = np.asarray(pc.fill_null(encoded.indices, len(words)))
+    return numbers[at], broken[at]
 
 
 @dataclass(frozen=True)
@@ -145,19 +205,32 @@ def json_objects(fields: dict[str, pa.Array], n: int) -> pa.Array:
     n
         Rows.
     """
+    if not fields:
+        return pa.array(["{}"] * n)
+    # Most kept fields are enumerations: equal combinations of cells are written once.
+    _, first, place = np.unique(row_hashes(list(fields.values()), n, "")[:, 0], return_index=True, return_inverse=True)
+    if len(first) <= n // 4:
+        few = {name: text.take(pa.array(first)) for name, text in fields.items()}
+        rows = pa.array(place)
+        # Equal hashes of different cells are possible in principle.
+        if all(few[name].take(rows).equals(text) for name, text in fields.items()):
+            return _objects(few).take(rows)
+    return _objects(fields)
+
+
+def _objects(fields: dict[str, pa.Array]) -> pa.Array:
     parts = []
     for name, text in fields.items():
         key = json.dumps(name.removeprefix("#"), ensure_ascii=False)
-        parts.append(pc.binary_join_element_wise(f"{key}: ", text if name.startswith("#") else quoted(text), ""))
-    if not parts:
-        return pa.array(["{}"] * n)
-    body = pc.binary_join_element_wise(*parts, ", ", null_handling="skip")
+        parts.append(pc.binary_join_element_wise(f"{key}:", text if name.startswith("#") else quoted(text), ""))
+    body = pc.binary_join_element_wise(*parts, ",", null_handling="skip")
     return pc.binary_join_element_wise("{", body, "}", "")
 
 
 def quoted(text: pa.Array) -> pa.Array:
     """Return text as JSON strings."""
-    if pc.any(pc.match_substring_regex(text, f'["\\\\]|{_CONTROL}')).as_py():
+    plain = text.cast(pa.string())
+    if not _scan(plain, _needs_no_escape):
         encoded = text.dictionary_encode()
         words = pa.array([json.dumps(word, ensure_ascii=False) for word in encoded.dictionary.to_pylist()], pa.string())
         return words.take(encoded.indices)

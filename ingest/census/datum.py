@@ -77,8 +77,12 @@ def to_cgcs2000(geometry: NDArray[Any], datum: str) -> NDArray[Any]:
     """
     if datum == "cgcs2000" or len(geometry) == 0:
         return geometry
-    inverse = _INVERSE[datum]
-    return np.asarray(shapely.transform(geometry, lambda xy: np.column_stack(inverse(xy[:, 0], xy[:, 1]))))
+    return np.asarray(shapely.transform(geometry, lambda xy: positions_to_cgcs2000(xy, datum)))
+
+
+def positions_to_cgcs2000(lonlat: Floats, datum: str) -> Floats:
+    """Take the shift of a datum back from positions [deg], shape (m, 2)."""
+    return lonlat if datum == "cgcs2000" else np.column_stack(_INVERSE[datum](lonlat[:, 0], lonlat[:, 1]))
 
 
 @dataclass(frozen=True)

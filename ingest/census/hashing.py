@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cim.db.arrow_copy import fixed_text
+
 U64 = NDArray[np.uint64]
 _LANES = 2
 
@@ -91,11 +93,39 @@ def as_hex(hashes: U64) -> pa.Array:
     raw = np.ascontiguousarray(hashes).view(np.uint8).reshape(n, 16)
     out = np.empty((n, 32), np.uint8)
     out[:, 0::2], out[:, 1::2] = digits[raw >> 4], digits[raw & 15]
-    offsets = pa.py_buffer((np.arange(n + 1, dtype=np.int32) * 32).tobytes())
-    return pa.StringArray.from_buffers(n, offsets, pa.py_buffer(out.tobytes()))
+    return fixed_text(out)
 
 
 def key_hashes(keys: pa.Array) -> U64:
     """Return a 64-bit hash per natural key, 0 where it is null."""
     hashes = row_hashes([keys], len(keys), "key")[:, 0]
     return np.where(np.asarray(keys.is_valid()), hashes | np.uint64(1), np.uint64(0))
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # as above
+def _after_slash(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    n = offsets.shape[0] - 1
+    first, size = np.empty(n, np.int64), np.empty(n, np.int64)
+    for row in range(n):
+        at = offsets[row + 1]
+        while at > offsets[row] and data[at - 1] != 47:
+            at -= 1
+        first[row], size[row] = at, offsets[row + 1] - at
+    return first, size
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # as above
+def _cut(data: NDArray[np.uint8], first: NDArray[np.int64], start: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
+    for row in range(first.shape[0]):
+        for k in range(start[row + 1] - start[row]):
+            out[start[row] + k] = data[first[row] + k]
+
+
+def last_part(keys: pa.Array) -> pa.Array:
+    """Return what follows the last slash of each natural key, shape (n,); no key is null."""
+    data, offsets = _buffers(keys)
+    first, size = _after_slash(data, offsets)
+    start = np.concatenate([[0], np.cumsum(size)])
+    out = np.empty(start[-1], np.uint8)
+    _cut(data, first, start, out)
+    return pa.Array.from_buffers(pa.large_string(), len(keys), [None, pa.py_buffer(start), pa.py_buffer(out)])

@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from cim.db import buildings as register
-from cim.db import divisions, profiles, reference
+from cim.db import deferred, divisions, profiles, reference
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
 from cim.errors import GeometryError
@@ -115,6 +115,7 @@ def ingest_census(
     if report is None:
         earlier = pipeline.already_loaded(settings, info)
         if earlier is not None:
+            deferred.build_missing(settings)
             return earlier
     cipher = cipher_from(settings) if profile.keep_encrypted else None
     log, kept, areas = RejectLog(), [], []
@@ -131,6 +132,7 @@ def ingest_census(
             return _load(run, scan, context, executor, folder, look_for_shift=options.datum is None), run.report
 
         outcome = pipeline.run(settings, info, load, reason=f"census from {info.source}", dry_run=dry_run, log=log)
+        stages.stage("index", "索引")(len(deferred.build_missing(settings)))
         if report is not None:
             write_report(
                 report, outcome, log.rejects, _refused_features(log, kept[0], layer), _warned_features(log, kept[0], layer),

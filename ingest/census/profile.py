@@ -6,15 +6,15 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cim.db.tables import register
 from cim.errors import MappingError
+from cim.model.building import GRADES, STATUSES, STRUCTURES, USES
 from cim.profile import Names
 
 ENUMERATIONS: dict[str, tuple[str, ...]] = {
-    "use": register.USES,
-    "structure": register.STRUCTURES,
-    "safety_grade": register.GRADES,
-    "status": register.STATUSES,
+    "use": USES,
+    "structure": STRUCTURES,
+    "safety_grade": GRADES,
+    "status": STATUSES,
 }
 COLUMNS = (
     "name", "address", "height_m", "storeys_above", "storeys_below", "use", "structure", "year_built", "floor_area_m2",

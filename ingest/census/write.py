@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from cim.clock import utc_now
 from cim.db import buildings as register
 from cim.db import personal, review
-from cim.db.arrow_copy import constant
-from cim.db.codes import issue_building_codes
+from cim.db.arrow_copy import constant, fixed_text
+from cim.db.codes import issue_sorted_building_codes
 from cim.ids import new_ids
-from ingest.census.prepare import HASH, KEY, PERSONAL, ROW
+from ingest.census.hashing import last_part
+from ingest.census.prepare import BOX, HASH, KEY, PERSONAL, ROW
 from ingest.census.profile import CensusProfile
 from ingest.census.resolve import Resolution
 from ingest.census.run import CensusRun
@@ -75,27 +76,28 @@ def write(run: CensusRun, table: pa.Table, known_code: NDArray[Any], found: Reso
     is_known = np.array([value is not None for value in code], np.bool_)
     order, issued = _issue(run, table, np.flatnonzero(good & ~is_known))
     step = run.stages.stage("write", "写入", len(order))
-    register.insert_buildings(run.connection, _new_rows(run, table, order, issued, step), len(order), run.change_set)
+    own = ("attribute_sources",) if attribute_sources(run.profile) == "{}" else ()
+    register.insert_buildings(run.connection, _new_rows(run, table, order, issued, step), len(order), run.change_set, defaults=own)
     updates = np.flatnonzero(good & is_known)
     touched = register.update_buildings(run.connection, _known_rows(run, table, updates, code), run.profile.source_kind, run.change_set)
     if touched.unexplained:
         run.log.flag("L01", rows[updates[np.isin(code[updates].astype(str), touched.unexplained)]])
     if len(order):
-        register.save_external_codes(run.connection, SCHEME, pa.array(issued), _numbers(table, order), new=True)
+        register.save_external_codes(run.connection, SCHEME, issued, _numbers(table, order), new=True)
     if matched:
         which = np.array(sorted(matched), np.int64)
         register.save_external_codes(run.connection, SCHEME, pa.array(code[which]), _numbers(table, which), new=False)
     if PERSONAL in table.column_names:
         every = np.r_[order, updates].astype(np.int64)
         cells = Gather(table.select([PERSONAL])).take(every).column(PERSONAL).to_pylist()
-        personal.save(run.connection, run.dataset_id, zip([*issued, *code[updates]], cells, strict=True))
+        personal.save(run.connection, run.dataset_id, zip([*issued.to_pylist(), *code[updates]], cells, strict=True))
     return Written(len(order), len(matched), touched)
 
 
 def _numbers(table: pa.Table, at: Rows) -> pa.Array:
     """Return the last part of the natural keys: the number of the building in its survey."""
     keys = Gather(table.select([KEY])).take(at).column(KEY).combine_chunks()
-    return pc.replace_substring_regex(keys, pattern=".*/", replacement="")
+    return last_part(keys)
 
 
 def _review(run: CensusRun, table: pa.Table, rows: Rows, found: Resolution) -> None:
@@ -117,15 +119,27 @@ def _review(run: CensusRun, table: pa.Table, rows: Rows, found: Resolution) -> N
         review.close_stale(run.connection, run.info.name, [key for key in settled.column(KEY).to_pylist() if key not in under_review])
 
 
-def _issue(run: CensusRun, table: pa.Table, fresh: Rows) -> tuple[Rows, list[str]]:
+def _issue(run: CensusRun, table: pa.Table, fresh: Rows) -> tuple[Rows, pa.Array]:
     """Issue codes in the deterministic order division, grid cell, natural key; return positions in that order and the codes."""
     if len(fresh) == 0:
-        return fresh, []
-    part = Gather(table.select(["division_code", "grid", KEY])).take(fresh)
-    by = [("division_code", "ascending"), ("grid", "ascending"), (KEY, "ascending")]
-    order = pc.sort_indices(part, sort_keys=by)
-    areas = part.column("division_code").take(order).to_pylist()
-    return fresh[order.to_numpy()], list(issue_building_codes(run.connection, areas, utc_now().year))
+        return fresh, pa.array([], pa.string())
+    part = Gather(table.select(["division_code", "grid"])).take(fresh)
+    encoded = part.column("division_code").combine_chunks().dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    rank = np.empty(len(names), np.int64)
+    rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    division, grid = rank[np.asarray(encoded.indices)], part.column("grid").to_numpy()
+    order = np.lexsort((grid, division))
+    # Few buildings share a cell of one metre: only their keys are compared.
+    same = (np.diff(division[order]) == 0) & (np.diff(grid[order]) == 0)
+    tied = np.flatnonzero(np.r_[same, False] | np.r_[False, same])
+    if len(tied):
+        keys = Gather(table.select([KEY])).take(fresh[order[tied]]).column(KEY).to_pylist()
+        turn = np.zeros(len(fresh), np.int64)
+        turn[order[tied[sorted(range(len(tied)), key=keys.__getitem__)]]] = np.arange(len(tied))
+        order = np.lexsort((turn, grid, division))
+    counts = np.bincount(division, minlength=len(names))
+    return fresh[order], fixed_text(issue_sorted_building_codes(run.connection, sorted(names), counts.tolist(), utc_now().year))
 
 
 def _columns(run: CensusRun, part: pa.Table, codes: pa.Array) -> dict[str, Any]:
@@ -148,16 +162,17 @@ def attribute_sources(profile: CensusProfile) -> str:
     return json.dumps({name: profile.source_kind for name in ("geom", *profile.fields) if name in register.VALUES})
 
 
-def _new_rows(run: CensusRun, table: pa.Table, order: Rows, issued: list[str], step: Step) -> Iterator[pa.Table]:
+def _new_rows(run: CensusRun, table: pa.Table, order: Rows, issued: pa.Array, step: Step) -> Iterator[pa.Table]:
     rows = Gather(table)
     for start in range(0, len(order), BATCH):
-        codes = pa.array(issued[start : start + BATCH], pa.string())
-        columns = _columns(run, rows.take(order[start : start + BATCH]), codes)
+        codes = issued.slice(start, BATCH)
+        part = rows.take(order[start : start + BATCH])
+        columns = _columns(run, part, codes) | {side: part.column(side) for side in BOX}
         n = len(codes)
         columns["id"] = _fixed(new_ids(n))
         columns["code_scheme"] = constant(CODE_SCHEME, n)
         columns["county_code"] = pc.utf8_slice_codeunits(codes, 0, 6)
-        columns["change_set_id"] = pa.array([run.change_set.bytes] * n, pa.binary())
+        columns["change_set_id"] = _fixed(np.tile(np.frombuffer(run.change_set.bytes, np.uint8), (n, 1)))
         yield pa.table(columns)
         step(n)
 

@@ -1,12 +1,15 @@
 """Bulk loads: indexes that come after the rows, events that are copied instead of triggered."""
 
 import numpy as np
+import pytest
 import shapely
 
-from cim.db import changes, engine
+from cim.db import buildings, changes, deferred, engine
 from cim.db.created_events import CreatedEvents, box_wkb
-from cim.db.deferred import build_indexes, drop_indexes
+from cim.db.deferred import AFTER_COMMIT, build_indexes, build_missing, drop_indexes, missing
 from cim.db.partitions import refilled
+from ingest.census.load import CensusOptions, ingest_census
+from tests.support.cli import run_cim
 
 
 def _indexes(connection, table):
@@ -26,7 +29,57 @@ def test_dropped_indexes_and_constraints_are_built_again_as_they_were(settings):
             # Foreign keys of units, addresses … refer to the code.
             assert left == ({"building_code_key"} if table == "building" else set())
             build_indexes(connection, statements, table)
+            later = set(statements) & set(AFTER_COMMIT)
+            assert later == set(missing(connection))
+            for name in later:
+                connection.execute(statements[name])
             assert _indexes(connection, table) == before
+            assert missing(connection) == []
+
+
+def test_indexes_left_after_the_commit_are_those_of_the_schema(settings):
+    with engine.connect(settings) as connection:
+        before = {table: _indexes(connection, table) for table in ("building", "external_code")}
+        for table in before:
+            build_indexes(connection, drop_indexes(connection, table), table)
+        connection.commit()
+        assert missing(connection) == list(AFTER_COMMIT)
+        connection.commit()
+        assert build_missing(settings) == list(AFTER_COMMIT)
+        assert {table: _indexes(connection, table) for table in before} == before
+        assert build_missing(settings) == []
+
+
+def test_a_load_killed_before_its_last_indexes_is_whole_and_the_next_command_builds_them(settings, sample_data, monkeypatch):
+    def load():
+        folder = sample_data / "census"
+        return ingest_census(settings, folder / "guanggu_census.zip", folder / "profile.yaml", CensusOptions(synthetic=True))
+
+    def killed(_):
+        raise KeyboardInterrupt
+
+    assert run_cim(settings, "db", "profile", sample_data / "city.yaml").code == 0
+    assert (
+        run_cim(settings, "ingest", "divisions", sample_data / "divisions/divisions.csv", sample_data / "divisions/boundaries.gpkg").code
+        == 0
+    )
+    with engine.connect(settings) as connection:
+        before = _indexes(connection, "building")
+    monkeypatch.setattr(buildings, "_BULK_FROM", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(deferred, "build_missing", killed)
+        with pytest.raises(KeyboardInterrupt):
+            load()
+    with engine.connect(settings) as connection:
+        assert missing(connection) == list(AFTER_COMMIT)
+        n = connection.execute("SELECT count(DISTINCT code) FROM building").fetchone()[0]
+        assert n > 0
+        assert connection.execute("SELECT count(*) FROM external_code").fetchone()[0] == n
+        assert connection.execute("SELECT count(*) FROM change_event WHERE collection = 'buildings'").fetchone()[0] == n
+    assert load().unchanged_source
+    with engine.connect(settings) as connection:
+        assert missing(connection) == []
+        assert _indexes(connection, "building") == before
 
 
 def test_boxes_are_written_as_geos_writes_them():
@@ -51,7 +104,8 @@ def test_copied_events_equal_triggered_ones(settings):
         )
         wkb = connection.execute("SELECT ST_AsBinary(geom) FROM building").fetchone()[0]
         events = CreatedEvents("buildings")
-        rows = pa.table({"code": ["330109001001202100000100015"], "geom": pa.array([bytes(wkb)], pa.binary())})
+        box = zip(("west", "south", "east", "north"), shapely.from_wkb(bytes(wkb)).bounds, strict=True)
+        rows = pa.table({"code": ["330109001001202100000100015"], **{side: [at] for side, at in box}})
         assert [part.num_rows for part in events.watch([rows])] == [1]
         events.write(connection, change)
         kinds = connection.execute(

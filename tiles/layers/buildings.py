@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cim.crs import lonlat_to_ecef
-from cim.db.tables.register import STRUCTURES, USES
 from cim.geometry.ecef import Matrix, to_frame
 from cim.geometry.footprint import Floats, Footprints, Ints, footprints_from_buffer
 from cim.geometry.solid import extrude
 from cim.geometry.tiled_blocks import LARGEST_HALF_M, Placed, TiledBlocks, place, tiled_blocks
 from cim.geometry.triangulate import Triangles, triangulate
+from cim.model.building import STRUCTURES, USES
 from tiles import far, grid
 from tiles.glb import Packed, Placement, write_glb
 from tiles.metadata import NO_FLOAT, NO_INTEGER, Array, Choice, PackedText, PropertyTable

@@ -20,14 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from cim.db.tables.base import METADATA, attributes_column, geometry_column, id_column, version_columns
-
-USES = (
-    "residential", "commercial", "office", "education", "medical", "culture", "sports", "hotel", "industrial", "storage",
-    "transport", "infrastructure", "religious", "agricultural", "mixed", "other",
-)  # fmt: skip
-STRUCTURES = ("MAS", "RC", "SRC", "STL", "TMB", "ETH", "MIX", "CAV", "OTH")
-STATUSES = ("planned", "under_construction", "existing", "demolished", "retired")
-GRADES = ("A", "B", "C", "D")
+from cim.model.building import GRADES, STATUSES, STRUCTURES, USES
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:

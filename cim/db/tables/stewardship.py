@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from cim.db.tables.base import METADATA, geometry_column, id_column
-from cim.db.tables.register import GRADES
+from cim.model.building import GRADES
 
 REVIEW_STATES = ("open", "matched", "new", "dismissed")
 SOURCES = ("edit", "completion", "appraisal", "bim", "permit", "census", "change_detection", "terrain")
