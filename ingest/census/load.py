@@ -30,7 +30,7 @@ from ingest.census.rules import rule_text
 from ingest.census.run import CensusRun
 from ingest.census.scan import KeyIndex, Scan, repeated_keys
 from ingest.census.write import SCHEME, Written, write
-from ingest.layer import GEOMETRY, SurveyLayer, open_layer
+from ingest.layer import BATCH, GEOMETRY, SurveyLayer, open_layer
 from ingest.raster.stored import stored_rasters
 from ingest.rejects import RejectLog
 from ingest.report import write_report
@@ -225,7 +225,7 @@ def _load(run: CensusRun, scan: Scan, context: Context, executor: Executor, fold
     faults: list[tuple[int, str, str, str]] = []
 
     def wanted() -> Iterator[pa.RecordBatch]:
-        first = True
+        first, few = True, list[pa.RecordBatch]()
         for batch, mask in scan.batches():
             if first and look_for_shift:
                 _refuse_shifted(run, batch, context.place)
@@ -233,7 +233,12 @@ def _load(run: CensusRun, scan: Scan, context: Context, executor: Executor, fold
             faults.extend(_owned(batch, mask, scan.last_position, owners, owned_keys))
             read(batch.num_rows)
             if mask.any():
-                yield batch if mask.all() else batch.filter(pa.array(mask))
+                few.append(batch if mask.all() else batch.filter(pa.array(mask)))
+            # A batch costs its share whatever its size: the few rows of mostly unchanged batches are prepared together.
+            if sum(part.num_rows for part in few) >= BATCH // 2:
+                yield _joined(few)
+        if few:
+            yield _joined(few)
 
     spool = folder.spool()
     repaired = 0
@@ -248,6 +253,13 @@ def _load(run: CensusRun, scan: Scan, context: Context, executor: Executor, fold
         run.report["repaired_outlines"] = repaired
     run.refuse(sorted(faults))
     return _resolve(run, scan, spool.table())
+
+
+def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return the parts as one batch and empty the list."""
+    joined = parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+    parts.clear()
+    return joined
 
 
 def _owned(
