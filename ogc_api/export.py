@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from cim.access import Permission
 from cim.clock import utc_now
 from cim.db.feature_sql import FeatureQuery, OutputCrs
-from cim.db.features import stream_features
+from cim.db.features import stream_features, stream_geojson
 from cim.db.session import Session
 from cim.errors import NotFoundError
 from ogc_api import crs, files, jsonfg
@@ -84,10 +84,10 @@ async def _rows(session: Session, query: FeatureQuery) -> AsyncIterator[list[tup
 
 async def _geojson(session: Session, query: FeatureQuery) -> AsyncIterator[bytes]:
     head = f'{{"type":"FeatureCollection","timeStamp":"{utc_now():%Y-%m-%dT%H:%M:%SZ}","features":['.encode()
-    async for batch in stream_features(session, query):
-        yield head + ",\n".join([row[0] for row in batch]).encode()
-        head = b",\n"
-    yield b"]}\n" if head == b",\n" else head + b"]}\n"
+    async for part in stream_geojson(session, query):
+        yield head + part if head else part
+        head = b""
+    yield head + b"]}\n"
 
 
 async def _jsonfg(session: Session, query: FeatureQuery, parsed: ItemsRequest, current: Current) -> AsyncIterator[bytes]:

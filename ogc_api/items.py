@@ -48,7 +48,7 @@ async def items(request: Request) -> Response:
         body = b"".join([orjson.dumps(head)[:-1], b',"features":[', body, b"]}"])
         return Response(body, headers=_headers(parsed.crs_uri, page, made.header), media_type=chosen.media_type)
     made = _links(request, state, parsed.query, page, chosen)
-    named = {"Content-Disposition": f'inline; filename="{collection.id}{chosen.suffix}"'}
+    named = {"content-disposition": f'inline; filename="{collection.id}{chosen.suffix}"'}
     return Response(body, headers={**_headers(crs_uri, page, made.header), **named}, media_type=chosen.media_type)
 
 

@@ -179,8 +179,9 @@ def text_statement(query: FeatureQuery, *, with_total: bool) -> tuple[Prepared, 
 
 
 def _text(query: FeatureQuery, *, with_total: bool) -> pg.Composed:
-    lateral = pg.SQL("CROSS JOIN LATERAL (SELECT {}) AS p").format(columns(query.written)) if query.written else pg.SQL("")
     total = ", (SELECT sum(n)::bigint FROM feature_count WHERE collection = %(collection)s)" if with_total else ", NULL::bigint"
+    page_rows = pg.Literal(query.limit) if query.is_steady else pg.SQL("%(page_rows)s::bigint")
+    lateral = pg.SQL("CROSS JOIN LATERAL (SELECT {}) AS p").format(columns(query.written)) if query.written else pg.SQL("")
     return pg.SQL(
         """WITH page AS MATERIALIZED (SELECT * FROM {source} WHERE {conditions} ORDER BY {order} LIMIT {max_rows} {offset})
            SELECT made.features, made.n, last.* {total}
@@ -188,15 +189,15 @@ def _text(query: FeatureQuery, *, with_total: bool) -> pg.Composed:
                  FROM (SELECT * FROM page LIMIT {page_rows}) AS t {lateral}) AS made
            LEFT JOIN LATERAL (SELECT {keys} FROM page AS t OFFSET {page_rows} - 1 LIMIT 1) AS last ON made.n > {page_rows}"""
     ).format(
+        feature=_written(query, "geojson"),
+        lateral=lateral,
         max_rows=pg.Literal(query.limit + 1) if query.is_steady else pg.SQL("%(max_rows)s::bigint"),
-        page_rows=pg.Literal(query.limit) if query.is_steady else pg.SQL("%(page_rows)s::bigint"),
+        page_rows=page_rows,
         source=source(query),
         conditions=all_of([*_conditions(query), *_after(query)]),
         order=_order(query),
         offset=pg.SQL("OFFSET %(skipped)s::bigint" if query.offset else ""),
         total=pg.SQL(total),
-        feature=_written(query, "geojson"),
-        lateral=lateral,
         keys=_keys(query),
     )
 
@@ -207,6 +208,21 @@ def all_statement(query: FeatureQuery, output: Output) -> tuple[Prepared, dict[s
     shape = ("all", output, *_shape(whole), *_output_shape(whole))
     known = _STATEMENTS.get(shape)
     return known or _STATEMENTS.keep(shape, _page(whole, output, paged=False)), _parameters(whole)
+
+
+def copy_statement(query: FeatureQuery) -> str | None:
+    """Return the statement of everything a query matches as GeoJSON texts with a comma before each, None where it needs values."""
+    if not query.is_whole or query.sort:
+        return None
+    shape = ("copy", *_shape(query), *_output_shape(query))
+    known = _STATEMENTS.get(shape)
+    if known is None:
+        lateral = pg.SQL("CROSS JOIN LATERAL (SELECT {}) AS p").format(columns(query.written)) if query.written else pg.SQL("")
+        statement = pg.SQL("SELECT ',' || {} FROM (SELECT * FROM {} WHERE {} ORDER BY id) AS t {}").format(
+            _written(query, "geojson"), source(query), all_of(_conditions(query)), lateral
+        )
+        known = _STATEMENTS.keep(shape, statement)
+    return known.text
 
 
 def count_statement(query: FeatureQuery, most: int | None) -> tuple[Prepared, dict[str, Any]]:

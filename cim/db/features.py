@@ -15,6 +15,7 @@ from cim.db.feature_sql import (
     Output,
     OutputCrs,
     all_statement,
+    copy_statement,
     count_statement,
     estimate_statement,
     item_statement,
@@ -192,6 +193,27 @@ async def stream_features(session: Session, query: FeatureQuery, output: Output 
     statement, parameters = all_statement(query, output)
     async for batch in session.batches(statement, parameters):
         yield batch
+
+
+async def stream_geojson(session: Session, query: FeatureQuery) -> AsyncIterator[bytes]:
+    """Yield everything a query matches as GeoJSON features with commas between them, from one state of the store.
+
+    Yields
+    ------
+    bytes
+        Parts cut anywhere, none where nothing matches.
+    """
+    copied = copy_statement(query)
+    if copied is None:
+        comma = b""
+        async for batch in stream_features(session, query):
+            yield comma + b",\n".join([row[0].encode() for row in batch])
+            comma = b",\n"
+        return
+    skipped = 1  # the comma before the first
+    async for part in session.copied(copied):
+        yield part[skipped:] if skipped else part
+        skipped = 0
 
 
 async def fetch_item(

@@ -14,6 +14,7 @@ from cim.db.request_pool import RequestPool
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
 _FIRST_ROWS = 100
+_WAITING_PARTS = 8
 
 
 @dataclass(frozen=True)
@@ -132,3 +133,43 @@ class Session:
                     await asyncio.wait([following])
                 if not following.cancelled():
                     following.exception()
+
+    async def copied(self, text: str) -> AsyncIterator[bytes]:
+        """Yield the lines of a statement with one text column and no values, as the store sends them: nothing is done per row here.
+
+        Parameters
+        ----------
+        text
+            Statement; its texts hold no control characters.
+
+        Yields
+        ------
+        bytes
+            Parts cut anywhere; every text ends with a line feed. Errors as `rows`.
+        """
+        async with self._pool.acquire(self.principal.scope) as connection, connection.transaction(readonly=True):
+            # The time is that of the client's network, not of the statement.
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            waiting: asyncio.Queue[bytearray] = asyncio.Queue(_WAITING_PARTS)
+            # Comma-separated values with a delimiter and a quote that no text contains are the texts themselves.
+            copying = asyncio.ensure_future(
+                connection.copy_from_query(text, output=waiting.put, format="csv", delimiter="\x02", quote="\x01", escape="\x01")
+            )
+            taking: asyncio.Future[bytearray] | None = None
+            try:
+                while True:
+                    taking = asyncio.ensure_future(waiting.get())
+                    await asyncio.wait([copying, taking], return_when=asyncio.FIRST_COMPLETED)
+                    parts = [taking.result()] if taking.done() else []
+                    while not waiting.empty():
+                        parts.append(waiting.get_nowait())
+                    if not parts:
+                        break
+                    yield b"".join(parts)
+                await copying
+            finally:
+                # A client that left ends the statement too.
+                for one in (taking, copying):
+                    if one is not None and not one.done():
+                        one.cancel()
+                        await asyncio.wait([one])
