@@ -126,3 +126,23 @@ def write_gpkg(path: Path, table: pa.Table, shapes: NDArray[np.object_]) -> None
         table.append_column("geometry", wkb), path, layer="buildings", driver="GPKG", geometry_name="geometry", geometry_type="Polygon",
         crs="EPSG:4490",
     )  # fmt: skip
+
+
+FILL_BUILDINGS = """
+WITH c AS (INSERT INTO change_set (id, author, operation, reason) VALUES (cim_uuid7(), 'bench', 'ingest', 'benchmark') RETURNING id)
+INSERT INTO building (code, code_scheme, county_code, division_code, name, address, height_m, storeys_above, storeys_below, use, structure,
+                      year_built, footprint_area_m2, floor_area_m2, geom, change_set_id)
+SELECT village || '2026' || lpad(n::text, 8, '0') || '01X', 'CIM-BC27-v1', '420111',
+       village, CASE WHEN n %% 4 = 0 THEN '示例小区' || n / 4 END,
+       '示例路' || j || '号', 3 + n %% 97, 1 + n %% 30, n %% 3, (ARRAY['residential', 'office', 'commercial', 'industrial'])[1 + n %% 4],
+       (ARRAY['RC', 'STL'])[1 + n %% 2], 1950 + n %% 75, 80 + n %% 900, 900 + n %% 9000,
+       ST_Multi(ST_Rotate(ST_GeomFromText(format(
+           'POLYGON((%%s %%s, %%s %%s, %%s %%s, %%s %%s, %%s %%s, %%s %%s, %%s %%s, %%s %%s, %%s %%s))',
+           x - w, y - d, x, y - d, x + w, y - d, x + w, y, x + w, y + d, x, y + d, x - w, y + d, x - w, y, x - w, y - d), 4490),
+           n %% 31 / 10.0, ST_SetSRID(ST_MakePoint(x, y), 4490))), c.id
+FROM c, generate_series(0, %(n)s - 1) AS n, LATERAL (SELECT n %% %(side)s AS i, n / %(side)s AS j) AS cell,
+     LATERAL (SELECT '420111' || lpad((i / 80 %% 20 * 1000 + j / 80 + 1001)::text, 6, '0') AS village) AS v,
+     LATERAL (SELECT 114.4 + i * 0.0004 AS x, 30.5 + j * 0.0004 AS y, 0.00004 + n %% 7 * 0.00001 AS w, 0.00004 + n %% 11 * 0.00001 AS d)
+         AS place
+"""
+"""Inserts ``n`` buildings with ``side`` along each side straight into a store, outlines of eight corners, EPSG:4490."""

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from cim.crs import CrsError
 from cim.errors import (
     CimError,
+    ClusterError,
     ConflictError,
     ForbiddenError,
     GeometryError,
@@ -54,6 +55,8 @@ STATUS: dict[type[CimError], int] = {
     NotFoundError: 404,
     ConflictError: 409,
     StoreUnavailableError: 503,
+    # While the server runs: the private cluster is being started again.
+    ClusterError: 503,
     StorageFullError: 507,
 }
 """Status of each error class; a class without a row has its parent's, 500 at the root."""

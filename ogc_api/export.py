@@ -33,7 +33,9 @@ async def export(request: Request) -> Response:
     state = state_of(request.app)
     current = await state.current()
     collection = current.collection(request.path_params["collection"])
-    principal = require(request, Permission.READ, collection.id)
+    # Where everybody may read everything page by page, a file of it is no secret.
+    is_open = state.authenticator.anonymous.may(Permission.READ) and state.authenticator.anonymous.sees(collection.id)
+    principal = require(request, Permission.READ if is_open else Permission.EXPORT, collection.id)
     name = request.path_params["file"]
     suffix = next((one for one in sorted(BULK, key=len, reverse=True) if name == f"{collection.id}{one}"), None)
     if suffix is None or not BULK[suffix].carries(collection):

@@ -83,6 +83,8 @@ def store_error(error: psycopg.Error, settings: Settings) -> CimError:
                 hint="create the database, or correct CIM_DATABASE__URL",
             )
         return StoreUnavailableError(f"store {where}: does not answer", hint="cim db status; cim db start")
+    if isinstance(error, pg_errors.AdminShutdown | pg_errors.CrashShutdown | pg_errors.CannotConnectNow):
+        return StoreUnavailableError(f"store {where}: is stopping or starting", hint="try again in a few seconds")
     if isinstance(error, pg_errors.UndefinedTable | pg_errors.UndefinedFunction | pg_errors.UndefinedColumn):
         return StoreError(f"store {where}: {error.diag.message_primary}", hint="cim db migrate")
     return StoreError(f"store {where}: {error.diag.message_primary or type(error).__name__}")

@@ -86,6 +86,17 @@ def test_without_a_token_a_closed_server_answers_401_and_with_one_200(closed, de
     assert send(f"{url}/healthz").status == 200
 
 
+def test_files_of_whole_collections_need_the_permission_where_reading_is_not_open(closed, demo_city, demo_server):
+    viewer, editor = make_token(demo_city[0], "looks"), make_token(demo_city[0], "takes", "--role", "editor")
+    narrow = make_token(demo_city[0], "takes little", "--role", "editor", "--scope", "read", "--collection", "units")
+    for suffix in ("geojson", "gpkg", "csv"):
+        path = f"/collections/units/export/units.{suffix}"
+        assert [send(f"{closed[0]}{path}", token=token).status for token in (viewer, narrow, editor)] == [403, 403, 200]
+        assert send(f"{closed[0]}{path}").status == 401
+        assert send(f"{demo_server}{path}").status == 200
+    assert send(f"{closed[0]}/collections/units/items?limit=1", token=viewer).status == 200
+
+
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer x", "Basic YTpi", "Bearer cim_" + "A" * 43, "Bearer " + "é" * 5, "Bearer " + "a" * 20000]
 )
