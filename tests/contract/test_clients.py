@@ -1,11 +1,13 @@
 """Real clients over HTTP: GDAL's OAPIF and MVT drivers, GeoPandas."""
 
+import math
+
 import geopandas
 import pyogrio
 import pytest
 import shapely
 
-from tests.support.http import get
+from tests.support.http import ask, get
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +48,27 @@ def test_geopandas_reads_flatgeobuf_and_geoparquet_from_the_address(demo_server,
     frame = geopandas.read_file(f"{demo_server}/collections/buildings/export/buildings.fgb", engine="pyogrio")
     assert set(frame["code"]) == set(buildings)
     assert frame.crs.to_epsg() == 4490
+
+
+def test_ogr_reads_a_vector_tile_with_its_features_in_place(demo_server, buildings, tmp_path):
+    centre = shapely.union_all([shapely.geometry.shape(one["geometry"]) for one in buildings.values()]).centroid
+    level = 14
+    column = int((centre.x + 180) / 360 * 2**level)
+    row = int((1 - math.asinh(math.tan(math.radians(centre.y))) / math.pi) / 2 * 2**level)
+    # OGR takes the place of a tile from its path.
+    path = tmp_path / str(level) / str(column) / f"{row}.mvt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(ask(f"{demo_server}/collections/buildings/tiles/WebMercatorQuad/{level}/{row}/{column}", accept="*/*")[2])
+    assert [name for name, _ in pyogrio.list_layers(path)] == ["buildings"]
+    frame = geopandas.read_file(path, layer="buildings", engine="pyogrio")
+    assert len(frame) > 20
+    assert frame.crs.to_epsg() == 3857
+    # A unit of the tile is 2 pi 6378137 / 2^14 / 4096 = 0.6 m; outlines are cut at the edge, so whole ones are compared.
+    places = frame.set_index("code").to_crs(4326).geometry
+    compared = 0
+    for code, shape in places.items():
+        expected = shapely.geometry.shape(buildings[code]["geometry"])
+        if abs(shape.area - expected.area) < 0.03 * expected.area:
+            assert shapely.hausdorff_distance(shape, expected) * 111_000 < 3
+            compared += 1
+    assert compared > 10
