@@ -114,7 +114,7 @@ def test_generated_requests_of_every_operation_get_an_answer_of_the_document(dem
             continue
 
         @examples(
-            max_examples=2, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+            max_examples=1, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
         )
         @given(case=operation.as_strategy(generation_mode=mode))
         def run(case):
