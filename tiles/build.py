@@ -15,7 +15,7 @@ from cim.errors import InvalidParameterError
 from cim.settings import Settings
 from tiles import city, city_build, cluster, merge
 from tiles.content import LayerContent, Leaf
-from tiles.layers import bim, networks
+from tiles.layers import bim, citymodels, networks
 from tiles.layers.common import NETWORK_TITLES
 from tiles.store import TileStore
 from tiles.tileset import write_tileset
@@ -52,7 +52,7 @@ class LayerResult:
     bad: list[str]
 
 
-def content_of(connection: Connection, layer: str) -> LayerContent:
+def content_of(connection: Connection, layer: str, settings: Settings) -> LayerContent:
     """Plan a layer by its name.
 
     Raises
@@ -63,10 +63,12 @@ def content_of(connection: Connection, layer: str) -> LayerContent:
     geoid = profiles.fetch_profile(connection).geoid_separation_m
     if layer.startswith("bim/"):
         return bim.build_layer(connection, layer.removeprefix("bim/"), geoid)
+    if layer == citymodels.LAYER:
+        return citymodels.build_layer(connection, settings, geoid)
     kind = layer.removeprefix("networks/")
     if layer.startswith("networks/") and kind in NETWORK_TITLES:
         return networks.build_layer(connection, kind, geoid)
-    raise InvalidParameterError("layer", layer, "buildings, bim/<model code> or networks/<kind>", hint="cim tiles list")
+    raise InvalidParameterError("layer", layer, "buildings, citymodels, bim/<model code> or networks/<kind>", hint="cim tiles list")
 
 
 def build_layers(
@@ -187,7 +189,7 @@ def _build(settings: Settings, layer: str, *, gone: bool, force: bool, dry_run: 
         tilesets.lock_layer(connection, layer)
         # Read before the rows: an event that arrives meanwhile is seen again by the next build.
         event = outbox.newest_event(connection)
-        content = None if gone else content_of(connection, layer)
+        content = None if gone else content_of(connection, layer, settings)
         if content is None or content.tree is None:
             if not dry_run:
                 tilesets.remove_tileset(connection, layer)
@@ -289,5 +291,7 @@ def _all_layers(connection: Connection) -> list[str]:
 def _layer_of(collection: str) -> str | None:
     if collection == "buildings" or collection.startswith("bim/"):
         return collection
+    if collection == "city-objects":
+        return citymodels.LAYER
     kind, _, part = collection.rpartition("-")
     return f"networks/{kind}" if part in ("lines", "points") else None

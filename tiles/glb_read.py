@@ -3,7 +3,7 @@
 import itertools
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import meshopt
@@ -35,12 +35,15 @@ class Part:
         Shape (t, 3).
     normals
         Of length 1, shape (n, 3), z up; zeros where the primitive has none.
+    material
+        Its number, None = the default one.
     """
 
     vertices: Floats
     features: NDArray[np.int64] | None
     triangles: NDArray[np.int64]
     normals: Floats
+    material: int | None = None
 
 
 class Glb:
@@ -158,20 +161,28 @@ class Glb:
             waiting += [(child, matrix) for child in node.get("children", [])]
             if "mesh" in node:
                 copies = self._instances(node)
-                found += [
-                    self._part(primitive, matrix @ copy) for primitive in self.json["meshes"][node["mesh"]]["primitives"] for copy in copies
-                ]
+                for primitive in self.json["meshes"][node["mesh"]]["primitives"]:
+                    for copy, feature in copies:
+                        part = self._part(primitive, matrix @ copy)
+                        found.append(part if feature is None else replace(part, features=np.full(len(part.vertices), feature)))
         return found
 
-    def _instances(self, node: dict[str, Any]) -> list[Floats]:
+    def _instances(self, node: dict[str, Any]) -> list[tuple[Floats, int | None]]:
+        """Return placement and feature id of every copy of a node."""
         told = node.get("extensions", {}).get("EXT_mesh_gpu_instancing")
         if told is None:
-            return [np.eye(4)]
+            return [(np.eye(4), None)]
         columns = {name: self.values(index) for name, index in told["attributes"].items() if name in ("TRANSLATION", "ROTATION", "SCALE")}
         if len({len(values) for values in columns.values()}) != 1:
             raise TileError("instance attributes of different length")
         n = len(next(iter(columns.values())))
-        return [_matrix({name.lower(): values[i].tolist() for name, values in columns.items()}) for i in range(n)]
+        ids: list[int | None] = [None] * n
+        if said := node["extensions"].get("EXT_instance_features", {}).get("featureIds"):
+            stored = self.accessor(told["attributes"][f"_FEATURE_ID_{said[0]['attribute']}"]).ravel()
+            if len(stored) != n or (n and stored.max() >= said[0]["featureCount"]):
+                raise TileError("a feature id of an instance is not in the property table")
+            ids = [int(value) for value in stored]
+        return [(_matrix({name.lower(): values[i].tolist() for name, values in columns.items()}), ids[i]) for i in range(n)]
 
     def _part(self, primitive: dict[str, Any], matrix: Floats) -> Part:
         attributes = primitive["attributes"]
@@ -197,7 +208,8 @@ class Glb:
             turned = self.values(attributes["NORMAL"]) @ np.linalg.inv(matrix[:3, :3])
             turned /= np.maximum(np.linalg.norm(turned, axis=1), 1e-12)[:, None]
             normals = np.column_stack([turned[:, 0], -turned[:, 2], turned[:, 1]])
-        return Part(upright, self._features(primitive), indices.astype(np.int64).reshape(-1, 3), normals)
+        triangles = indices.astype(np.int64).reshape(-1, 3)
+        return Part(upright, self._features(primitive), triangles, normals, primitive.get("material"))
 
     def _features(self, primitive: dict[str, Any]) -> NDArray[np.int64] | None:
         told = primitive.get("extensions", {}).get("EXT_mesh_features")

@@ -32,7 +32,7 @@ class Instanced:
     rotations
         Unit quaternions x, y, z, w, shape (n, 4).
     scales
-        Shape (n,).
+        Shape (n,), or (n, 3) along x, y and z.
     features
         Row of the property table of each place, shape (n,).
     """
@@ -130,10 +130,11 @@ def _add_mesh(document: Document, primitives: list[Packed], n_features: int | No
 def _instanced_node(document: Document, one: Instanced, n_features: int) -> dict[str, Any]:
     # Integers would need a scale on the node, which comes after the places of the instances: metres stay metres here.
     mesh = _add_mesh(document, [pack_exactly(primitive) for primitive in one.primitives], None)
+    scales = one.scales if one.scales.ndim == 2 else np.repeat(one.scales[:, None], 3, axis=1)
     attributes = {
         "TRANSLATION": document.add_attribute(one.translations, width=3),
         "ROTATION": document.add_attribute(one.rotations, width=4),
-        "SCALE": document.add_attribute(np.repeat(one.scales[:, None], 3, axis=1), width=3),
+        "SCALE": document.add_attribute(scales, width=3),
         "_FEATURE_ID_0": document.add_attribute(one.features.astype(np.float32), width=1),
     }
     low, high = one.translations.min(axis=0).tolist(), one.translations.max(axis=0).tolist()

@@ -33,11 +33,14 @@ def to_b3dm(content: bytes) -> bytes:
     glb = Glb(content)
     table = glb.json["extensions"]["EXT_structural_metadata"]["propertyTables"][0]
     meshes = []
-    for part, material in zip(glb.parts(), _materials(glb), strict=True):
+    materials = [_material(told) for told in glb.json.get("materials", [])]
+    for part in glb.parts():
         points, ids = to_y_up(part.vertices), np.zeros(len(part.vertices)) if part.features is None else part.features
         # _BATCHID as float: 32-bit integers are no vertex attribute (glTF 2.0, section 3.7.2.1).
         attribute = GltfAttribute("_BATCHID", pygltflib.SCALAR, pygltflib.FLOAT, ids.astype(np.float32))
-        triangles = GltfPrimitive(triangles=part.triangles.astype(np.uint32), material=material)
+        triangles = GltfPrimitive(
+            triangles=part.triangles.astype(np.uint32), material=None if part.material is None else materials[part.material]
+        )
         meshes.append(GltfMesh(points, normals=to_y_up(part.normals), primitives=[triangles], additional_attributes=[attribute]))
     features, batch = B3dmFeatureTable(), BatchTable()
     features.set_batch_length(table["count"] if meshes else 0)
@@ -48,20 +51,13 @@ def to_b3dm(content: bytes) -> bytes:
     return body
 
 
-def _materials(glb: Glb) -> list[pygltflib.Material]:
-    found = []
-    for mesh in glb.json.get("meshes", []):
-        for primitive in mesh["primitives"]:
-            told = glb.json["materials"][primitive["material"]]
-            shade = pygltflib.PbrMetallicRoughness(
-                baseColorFactor=told["pbrMetallicRoughness"]["baseColorFactor"], metallicFactor=0.0, roughnessFactor=1.0
-            )
-            found.append(
-                pygltflib.Material(
-                    pbrMetallicRoughness=shade, doubleSided=told.get("doubleSided", False), alphaMode=told.get("alphaMode", "OPAQUE")
-                )
-            )
-    return found
+def _material(told: dict[str, Any]) -> pygltflib.Material:
+    shade = pygltflib.PbrMetallicRoughness(
+        baseColorFactor=told["pbrMetallicRoughness"]["baseColorFactor"], metallicFactor=0.0, roughnessFactor=1.0
+    )
+    return pygltflib.Material(
+        pbrMetallicRoughness=shade, doubleSided=told.get("doubleSided", False), alphaMode=told.get("alphaMode", "OPAQUE")
+    )
 
 
 def write_b3dm(settings: Settings, layer: str, folder: Path) -> int:

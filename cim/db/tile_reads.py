@@ -216,3 +216,44 @@ def is_synthetic(connection: Connection, kind: str) -> bool:
         [kind],
     ).fetchone()
     return bool(row and row[0])
+
+
+_SHOWN_OBJECTS = """
+    SELECT DISTINCT ON (o.code) o.code, r.id, r.lod, r.cim_level, r.n_faces, r.content_hash
+    FROM representation r JOIN city_object o ON o.code = r.object_code
+    WHERE r.valid_to IS NULL AND r.n_faces > 0 AND r.cim_level < 5 AND o.status = 'existing' AND o.type NOT IN ('TINRelief', 'LandUse')
+          AND o.geom IS NOT NULL AND NOT ST_IsEmpty(o.geom) AND o.base_m IS NOT NULL AND o.top_m IS NOT NULL
+    ORDER BY o.code, r.cim_level DESC, r.lod DESC"""
+
+
+def fetch_city_objects(connection: Connection) -> Sequence[tuple[Any, ...]]:
+    """Return what the layer of city models shows: each object in its highest level of detail, interiors and terrain left out.
+
+    Returns
+    -------
+    sequence
+        code, building_code, type, name, lod, cim_level, n_faces, content_hash, longitude and latitude of the middle [deg], base_m, top_m
+        [m, vertical datum of the city], west, south, east, north [deg].
+    """
+    return connection.execute(
+        f"""WITH shown AS ({_SHOWN_OBJECTS})
+            SELECT o.code, o.building_code, o.type, o.name, s.lod, s.cim_level, s.n_faces, s.content_hash,
+                   (ST_XMin(o.geom) + ST_XMax(o.geom)) / 2, (ST_YMin(o.geom) + ST_YMax(o.geom)) / 2, o.base_m, o.top_m,
+                   ST_XMin(o.geom), ST_YMin(o.geom), ST_XMax(o.geom), ST_YMax(o.geom)
+            FROM shown s JOIN city_object o ON o.code = s.code ORDER BY o.code"""  # noqa: S608 - a constant of this module
+    ).fetchall()
+
+
+def fetch_city_object_codes(connection: Connection) -> list[str]:
+    """Return the codes of the objects that the layer of city models shows."""
+    return [row[0] for row in connection.execute(f"SELECT code FROM ({_SHOWN_OBJECTS}) s")]  # noqa: S608 - a constant of this module
+
+
+def fetch_representations(connection: Connection, codes: Sequence[str]) -> Sequence[tuple[Any, ...]]:
+    """Return the meshes of `fetch_city_objects` by code, in the order of the codes: code, vertices, faces, surfaces, colours."""
+    return connection.execute(
+        f"""WITH shown AS ({_SHOWN_OBJECTS})
+            SELECT s.code, r.vertices, r.faces, r.surfaces, r.colours FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (code, number)
+            JOIN shown s USING (code) JOIN representation r ON r.id = s.id ORDER BY wanted.number""",  # noqa: S608 - as above
+        [list(codes)],
+    ).fetchall()

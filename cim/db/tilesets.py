@@ -8,7 +8,7 @@ from psycopg import sql
 from psycopg.errors import LockNotAvailable
 from psycopg.types.json import Jsonb
 
-from cim.db import outbox
+from cim.db import outbox, tile_reads
 from cim.db.engine import Connection
 
 Box = tuple[float, float, float, float]
@@ -240,11 +240,13 @@ def lock_layer(connection: Connection, layer: str) -> None:
 
 
 def fetch_layer_names(connection: Connection) -> list[str]:
-    """Return the layers that the data ask for: buildings, models, networks."""
+    """Return the layers that the data ask for: buildings, city models, models, networks."""
     names: list[str] = []
     standing = "SELECT 1 FROM building WHERE status IN ('existing', 'under_construction') AND NOT ST_IsEmpty(geom) LIMIT 1"
     if connection.execute(standing).fetchone():
         names.append("buildings")
+    if connection.execute("SELECT 1 FROM representation WHERE valid_to IS NULL LIMIT 1").fetchone():
+        names.append("citymodels")
     names += [f"bim/{row[0]}" for row in connection.execute("SELECT DISTINCT model_code FROM bim_mesh ORDER BY 1")]
     names += [
         f"networks/{row[0]}" for row in connection.execute("SELECT DISTINCT kind FROM network_edge WHERE status <> 'abandoned' ORDER BY 1")
@@ -311,6 +313,8 @@ def sample_codes(connection: Connection, layer: str) -> Sequence[str]:
     """Return the codes a layer must hold, for validation."""
     if layer == "buildings":
         rows = connection.execute("SELECT code FROM building WHERE status IN ('existing', 'under_construction') AND NOT ST_IsEmpty(geom)")
+    elif layer == "citymodels":
+        return tile_reads.fetch_city_object_codes(connection)
     elif layer.startswith("bim/"):
         rows = connection.execute("SELECT element_code FROM bim_mesh WHERE model_code = %s", [layer[4:]])
     else:

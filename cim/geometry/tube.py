@@ -69,31 +69,6 @@ def ducts(start: Floats, end: Floats, width_m: Floats, height_m: Floats, feature
     return Mesh(np.stack(points, axis=1).reshape(-1, 3), np.stack(normals, axis=1).reshape(-1, 3), triangles, np.repeat(features, 16))
 
 
-def shafts(foot: Floats, top_m: Floats, radius_m: Floats, features: NDArray[np.int64]) -> Mesh:
-    """Return upright cylinders with a lid: 24 vertices and 22 triangles each.
-
-    Parameters
-    ----------
-    foot
-        Centres of the lower ends, shape (n, 3) [m].
-    top_m
-        Height of the upper ends in the same frame [m], above ``foot``.
-    radius_m
-        Shape (n,).
-    features
-        Feature of each cylinder.
-    """
-    head = foot.copy()
-    head[:, 2] = top_m
-    side = tubes(foot, head, radius_m, features)
-    angle = np.arange(SIDES) * (2 * np.pi / SIDES)
-    ring = np.column_stack((np.cos(angle), np.sin(angle), np.zeros(SIDES)))
-    lid = (head[:, None, :] + ring[None] * radius_m[:, None, None]).reshape(-1, 3)
-    fan = np.array([[0, step, step + 1] for step in range(1, SIDES - 1)])
-    fans = (fan[None] + (np.arange(len(foot)) * SIDES)[:, None, None]).reshape(-1, 3)
-    return merged([side, Mesh(lid, np.tile([0.0, 0.0, 1.0], (len(lid), 1)), fans, np.repeat(features, SIDES))])
-
-
 def merged(meshes: list[Mesh]) -> Mesh:
     """Return several uncoloured meshes as one."""
     counts = np.concatenate(([0], np.cumsum([len(mesh.positions) for mesh in meshes])))

@@ -12,7 +12,7 @@ import pytest
 import shapely
 from playwright.sync_api import sync_playwright
 
-from cim.db import engine, tile_reads, tilesets
+from cim.db import engine, profiles, tile_reads, tilesets
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -155,6 +155,26 @@ def test_a_style_by_height_paints_what_is_high_and_nothing_else(scene, tallest):
     red, blue = scene.evaluate(script, limit)
     assert red > 500
     assert blue > 500
+
+
+@pytest.mark.parametrize(("kind", "appendage", "up"), [("sewage", "MANHOLE", 0.0), ("lighting", "LAMP", 4.0)])
+def test_a_pick_of_an_instance_gives_its_own_code(browser, demo_server, demo_city, kind, appendage, up):
+    settings, _ = demo_city
+    with engine.connect(settings) as connection:
+        geoid = profiles.fetch_profile(connection).geoid_separation_m
+        nodes = [row for row in tile_reads.fetch_nodes(connection, kind) if row[2] == appendage and row[3] is not None]
+    page = browser.new_context(viewport={"width": 400, "height": 300}).new_page()
+    page.route("**/proof/**", _answer)
+    page.goto(f"{demo_server}/proof/index.html")
+    page.wait_for_function("window.ready")
+    page.evaluate("url => window.show(url)", f"{demo_server}/3dtiles/networks/{kind}/tileset.json")
+    for row in nodes[:: max(1, len(nodes) // 4)][:4]:
+        top = row[3] + geoid + up
+        page.evaluate("a => window.above(...a)", [row[5], row[6], top, 6.0, -1.3])
+        script = """([lon, lat, top]) => { const at = Cesium.SceneTransforms.worldToWindowCoordinates(scene, Cesium.Cartesian3.fromDegrees(lon, lat, top));
+             const found = scene.pick(at); return found && found.getProperty ? found.getProperty("code") : null; }"""
+        assert page.evaluate(script, [row[5], row[6], top]) == row[0]
+    assert page.evaluate("window.failed") == []
 
 
 def test_the_silhouette_of_a_building_is_where_its_corners_are(scene, tallest):

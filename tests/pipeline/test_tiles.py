@@ -172,7 +172,7 @@ def features(settings, layer):
     for glb, places in contents(settings, layer):
         table = glb.json["extensions"]["EXT_structural_metadata"]["propertyTables"][0]
         columns = {name: glb.column(0, name) for name in table["properties"]}
-        ids = np.concatenate([glb.accessor(p["attributes"]["_FEATURE_ID_0"]).ravel() for p in glb.json["meshes"][0]["primitives"]])
+        ids = np.concatenate([part.features for part in glb.parts()])
         for feature, name in enumerate(columns["code"]):
             vertices[name] = places[ids == feature]
             properties[name] = {key: values[feature] for key, values in columns.items()}
@@ -419,7 +419,7 @@ def test_a_missing_content_is_written_again(city):
 def test_an_unknown_layer_is_refused_with_the_names_there_are(city):
     result = run_cim(city, "tiles", "build", "castles")
     assert result.code == 1
-    assert "expected buildings, bim/<model code> or networks/<kind>" in " ".join(result.err.split())
+    assert "expected buildings, citymodels, bim/<model code> or networks/<kind>" in " ".join(result.err.split())
 
 
 def test_tiles_are_placed_in_double_precision(city):

@@ -11,32 +11,39 @@ from cim.db import tile_reads
 from cim.db.engine import Connection
 from cim.geometry.ecef import Matrix, enu_frame
 from cim.geometry.mesh import Mesh, to_srgb_linear, to_y_up, unit_float32
-from cim.geometry.tube import ducts, merged, shafts, tubes
+from cim.geometry.models import MODELS
+from cim.geometry.tube import ducts, merged, tubes
 from tiles.content import LayerContent, Leaf, branch_of
-from tiles.glb import Primitive, build_glb
+from tiles.glb import Primitive
+from tiles.instances import build_scene
+from tiles.instancing import Copies
 from tiles.layers.common import NETWORK_TITLES, SYNTHETIC_NOTE, hash_of, local
 from tiles.metadata import Number, PropertyTable, Text
 from tiles.plan import Node, plan
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Colour = tuple[float, float, float, float]
 
-STYLE = "networks-2"
+STYLE = "networks-3"
 # Map colours of CJJ 61 practice, brightened where a dark pipe would vanish underground.
 _COLOURS = {
     "water": "#2060d0", "rainwater": "#8b4a2b", "sewage": "#b0306a", "gas": "#ff7fe9", "heat": "#ff8c00", "power": "#e02020",
     "lighting": "#ffb020", "telecom": "#108a30", "road": "#808080",
 }  # fmt: skip
 _MIN_RADIUS_M = 0.05
-# Radius [m], and the top above ground [m]; None = the ground itself.
-_WELLS = {
-    "MANHOLE": (0.35, 0.0), "VALVE_WELL": (0.45, 0.0), "METER_WELL": (0.3, 0.0), "HANDHOLE": (0.3, 0.0), "GULLY": (0.25, 0.0),
-    "LAMP": (0.09, 8.0), "HYDRANT": (0.12, 0.8), "TRANSFORMER": (0.9, 1.8), "SUBSTATION": (2.0, 3.0), "CABINET": (0.4, 1.4),
-    "REG_BOX": (0.4, 1.5), "REG_STATION": (2.0, 3.0), "PUMP": (1.5, 2.5),
+# Model, radius [m], and the top above ground [m]; None = a joint of the pipe. Lamps and trees are as wide as they are high.
+_MODELS: dict[str | None, tuple[str, float, float | None]] = {
+    "MANHOLE": ("shaft", 0.35, 0.0), "VALVE_WELL": ("shaft", 0.45, 0.0), "METER_WELL": ("shaft", 0.3, 0.0), "HANDHOLE": ("shaft", 0.3, 0.0),
+    "GULLY": ("shaft", 0.25, 0.0), "VALVE": ("valve", 0.18, None), "HYDRANT": ("hydrant", 0.12, 0.8), "LAMP": ("lamp", 8.0, 8.0),
+    "TREE": ("tree", 6.0, 6.0), "TRANSFORMER": ("cabinet", 0.9, 1.8), "SUBSTATION": ("cabinet", 2.0, 3.0), "CABINET": ("cabinet", 0.4, 1.4),
+    "REG_BOX": ("cabinet", 0.4, 1.5), "REG_STATION": ("cabinet", 2.0, 3.0), "PUMP": ("cabinet", 1.5, 2.5),
 }  # fmt: skip
+_JOINT: tuple[str, float, float | None] = ("shaft", 0.12, None)
+_STANDING = ("lamp", "tree")
 
 
-def _colour(kind: str) -> tuple[float, float, float, float]:
+def _colour(kind: str) -> Colour:
     text = _COLOURS[kind].lstrip("#")
     red, green, blue = to_srgb_linear(np.array([int(text[i : i + 2], 16) / 255 for i in (0, 2, 4)]))
     return float(red), float(green), float(blue), 1.0
@@ -83,21 +90,26 @@ def _lines(frame: Matrix, edges: list[tuple[Any, ...]], geoid: float) -> Mesh:
     return merged(parts)
 
 
-def _points(frame: Matrix, nodes: list[tuple[Any, ...]], first: int, geoid: float) -> Mesh:
+def _points(frame: Matrix, nodes: list[tuple[Any, ...]], first: int, geoid: float, colour: Colour) -> list[Copies]:
+    """Return the nodes as copies of models, one entry per model; ``first`` is the feature id of the first node."""
     own = np.arange(first, first + len(nodes))[[np.isfinite(row[7]) for row in nodes]]
     nodes = [row for row in nodes if np.isfinite(row[7])]
+    chosen = [_MODELS.get(row[2], _JOINT) for row in nodes]
     lon, lat, z = (np.array([row[i] for row in nodes], dtype=np.float64) for i in (5, 6, 7))
-    radius, above = np.array([_WELLS.get(row[2], (0.12, None)) for row in nodes], dtype=object).reshape(-1, 2).T
+    radius = np.array([one[1] for one in chosen])
+    is_joint = np.array([one[2] is None for one in chosen], dtype=bool)
     ground = np.array([row[7] if row[3] is None else row[3] for row in nodes], dtype=np.float64)
-    head = np.array([z[i] + 0.15 if above[i] is None else ground[i] + above[i] for i in range(len(nodes))])
-    foot = np.where([value is None for value in above], z - 0.15, np.minimum(z, head - 0.05))
-    low, top = local(frame, lon, lat, foot + geoid), local(frame, lon, lat, head + geoid)
-    return shafts(low, top[:, 2], radius.astype(np.float64), own)
-
-
-def _mesh(frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: float) -> Mesh:
-    parts = ([_lines(frame, edges, geoid)] if edges else []) + ([_points(frame, nodes, len(edges), geoid)] if nodes else [])
-    return merged(parts)
+    head = np.where(is_joint, z + 0.15, ground + np.array([one[2] or 0.0 for one in chosen]))
+    standing = np.array([one[0] in _STANDING for one in chosen], dtype=bool)
+    foot = np.where(is_joint, z - 0.15, np.where(standing, ground, np.minimum(z, head - 0.05)))
+    places = local(frame, lon, lat, foot + geoid)
+    sizes = np.column_stack((radius, radius, head - foot))
+    found = []
+    for name in sorted({one[0] for one in chosen}):
+        mine = np.array([one[0] == name for one in chosen])
+        shade = (1.0, 1.0, 1.0, 1.0) if name in _STANDING else colour
+        found.append(Copies(MODELS[name], places[mine], sizes[mine], own[mine], shade))
+    return found
 
 
 def _table(kind: str, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]]) -> PropertyTable:
@@ -115,10 +127,22 @@ def _table(kind: str, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]]
 
 
 def _encode(kind: str, frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: float) -> bytes:
-    mesh = _mesh(frame, edges, nodes, geoid)
-    normals = to_y_up(unit_float32(mesh.normals).astype(np.float64))
-    primitive = Primitive(to_y_up(mesh.positions), normals, mesh.features, mesh.triangles, _colour(kind), double_sided=True)
-    return build_glb([primitive], _table(kind, edges, nodes))
+    primitives = []
+    if edges:
+        mesh = _lines(frame, edges, geoid)
+        normals = to_y_up(unit_float32(mesh.normals).astype(np.float64))
+        primitives.append(Primitive(to_y_up(mesh.positions), normals, mesh.features, mesh.triangles, _colour(kind), double_sided=True))
+    copies = _points(frame, nodes, len(edges), geoid, _colour(kind))
+    return build_scene(primitives, [one.instanced() for one in copies], _table(kind, edges, nodes))
+
+
+def _reach(frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: float) -> tuple[Floats, Floats]:
+    """Return the lowest and the highest corner of a tile in its frame [m]."""
+    corners = [np.stack(one.corners()) for one in _points(frame, nodes, 0, geoid, _colour("water"))]
+    if edges and len(found := _lines(frame, edges, geoid).positions):
+        corners.append(found)
+    everything = np.concatenate(corners) if corners else np.zeros((1, 3))
+    return everything.min(axis=0), everything.max(axis=0)
 
 
 def build_layer(connection: Connection, kind: str, geoid_separation_m: float) -> LayerContent:
@@ -155,7 +179,7 @@ def build_layer(connection: Connection, kind: str, geoid_separation_m: float) ->
     # Without heights a part has a place on the map but none in space: it keeps its code and is reported.
     unknown = np.unique(line[~np.isfinite(xyz[:, 2])])
     bad = [edges[i][0] for i in unknown] + [row[0] for row in nodes if not np.isfinite(row[7])]
-    vertices = np.concatenate([16 * (n_vertices - 1), np.full(len(nodes), 24)])
+    vertices = np.concatenate([16 * (n_vertices - 1), np.full(len(nodes), 4)])
 
     def leaf_of(node: Node) -> Leaf:
         lines = [int(i) for i in node.features if i < len(edges)]
@@ -163,10 +187,9 @@ def build_layer(connection: Connection, kind: str, geoid_separation_m: float) ->
         covered = [xyz[first[i] : first[i] + n_vertices[i], :2] for i in lines] + [lonlat[node.features]]
         (west, south), (east, north) = (getattr(np.concatenate(covered), side)(axis=0).tolist() for side in ("min", "max"))
         frame = enu_frame((west + east) / 2, (south + north) / 2, level)
-        mesh = _mesh(frame, mine, points, geoid_separation_m)
-        corners = mesh.positions if len(mesh.positions) else np.zeros((1, 3))
+        low, high = _reach(frame, mine, points, geoid_separation_m)
         return Leaf(
-            node.key, frame, corners.min(axis=0), corners.max(axis=0),
+            node.key, frame, low, high,
             hash_of(STYLE, [*mine, *points, (geoid_separation_m, level)]),
             len(mine) + len(points), (west, south, east, north), 20.0,
             lambda: _encode(kind, frame, mine, points, geoid_separation_m),

@@ -1,10 +1,10 @@
-"""Pipes, ducts, shafts and flat-shaded meshes: sizes by hand."""
+"""Pipes, ducts and flat-shaded meshes: sizes by hand."""
 
 import numpy as np
 import pytest
 
 from cim.geometry.mesh import flat_mesh, to_srgb_linear
-from cim.geometry.tube import ducts, merged, shafts, tubes
+from cim.geometry.tube import ducts, merged, tubes
 
 ONE = np.array([0])
 
@@ -37,15 +37,6 @@ def test_a_duct_is_as_wide_and_as_high_as_told():
     assert np.ptp(mesh.positions, axis=0) == pytest.approx([1.2, 20.0, 0.8])
     assert outward(mesh) == pytest.approx(1.0)
     assert (len(mesh.positions), len(mesh.triangles)) == (16, 8)
-
-
-def test_a_shaft_reaches_from_its_foot_to_its_top_and_has_a_lid():
-    mesh = shafts(np.array([[5.0, 5.0, -3.0]]), np.array([0.5]), np.array([0.35]), np.array([4]))
-    assert mesh.positions[:, 2].min() == -3.0
-    assert mesh.positions[:, 2].max() == 0.5
-    assert set(mesh.features) == {4}
-    assert (mesh.normals[:, 2] == 1.0).sum() == 8
-    assert outward(mesh) > 0.9
 
 
 def test_merged_meshes_keep_their_triangles_and_features():
