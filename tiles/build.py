@@ -105,13 +105,19 @@ def build_layers(
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
         existing = tilesets.fetch_layer_names(connection)
-        published = [row.layer for row in tilesets.fetch_tilesets(connection)]
+        rows = tilesets.fetch_tilesets(connection)
+    published = [row.layer for row in rows]
+    # Made of files by `tiles.points`, and by nothing else.
+    scans = {row.layer: LayerResult(row.layer, row.n_features, 0, 0, removed=False, bad=[]) for row in rows if row.kind == "pointcloud"}
     layers = list(wanted) or [*existing, *(layer for layer in published if layer not in existing)]
     results = []
     with cluster.cells_by(scheduler) as make:
         for layer in layers:
             if progress is not None:
                 progress(layer)
+            if layer in scans:
+                results.append(scans[layer])
+                continue
             if layer == city.LAYER:
                 results.append(_build_city(settings, make, force=force, dry_run=dry_run, progress=progress))
                 continue

@@ -21,6 +21,9 @@ def build(
     force: bool = typer.Option(False, "--force", help="Make every tile anew."),
     changed: bool = typer.Option(False, "--changed", help="Only what changed since the last build, out of the outbox."),
     scheduler: str | None = typer.Option(None, "--scheduler", help="Dask scheduler (tcp://host:port) or local:N; default: this process."),
+    points: list[Path] = typer.Option([], "--points", help="LAS or LAZ of a scan, again for each file: makes the layer points/<name>."),
+    name: str | None = typer.Option(None, "--name", help="Name of the scan; default: that of its first file."),
+    crs: str | None = typer.Option(None, "--crs", help="CRS of the scan, e.g. EPSG:4547; default: as its files say."),
     as_json: bool = AsJson,
     dry_run: bool = typer.Option(False, "--dry-run", help="Say which tiles would be written and write none."),
 ) -> None:
@@ -30,6 +33,10 @@ def build(
     """
     from tiles.build import LayerResult, build_layers, rebuild_changed
     from tiles.terrain import FOLDER, build_terrain
+
+    if points:
+        _build_points(ctx, layers, points, name or points[0].stem.lower().replace("_", "-"), crs, as_json=as_json, dry_run=dry_run)
+        return
 
     if changed:
         if layers or force or dry_run:
@@ -63,6 +70,25 @@ def build(
                 [[r.layer, r.features, r.tiles, r.written, len(r.bad)] for r in results],
             )
         ),
+    )
+
+
+def _build_points(
+    ctx: typer.Context, layers: list[str] | None, files: list[Path], name: str, crs: str | None, *, as_json: bool, dry_run: bool
+) -> None:
+    from tiles.points import build_points
+
+    if layers:
+        raise typer.BadParameter("takes no layers", param_hint="--points")
+    settings = settings_from(ctx)
+    migrate.require_current(settings)
+    with progress() as shown:
+        shown.add_task(f"tiles 切片 points/{name}", total=None)
+        n, tiles = build_points(settings, files, name, crs=crs, dry_run=dry_run)
+    emit(
+        {"layer": f"points/{name}", "points": n, "tiles": tiles},
+        as_json=as_json,
+        text=lambda console: console.print(f"points/{name}: {n} points, {tiles} tiles"),
     )
 
 

@@ -199,6 +199,8 @@ class Glb:
             if np.abs(length - 1).max() > allowed:
                 raise TileError("a normal has not length 1")
         indices = self.accessor(primitive["indices"]).ravel() if "indices" in primitive else np.arange(len(stored))
+        if primitive.get("mode", 4) == 0:
+            indices = indices[:0]
         if len(indices) % 3 or (len(indices) and indices.max() >= len(stored)):
             raise TileError("an index reaches past the vertices")
         placed = self.values(attributes["POSITION"]) @ matrix[:3, :3].T + matrix[:3, 3]

@@ -251,6 +251,8 @@ def fetch_layer_names(connection: Connection) -> list[str]:
     names += [
         f"networks/{row[0]}" for row in connection.execute("SELECT DISTINCT kind FROM network_edge WHERE status <> 'abandoned' ORDER BY 1")
     ]
+    # Scans are not in the store: their tiles are all there is of them.
+    names += [row[0] for row in connection.execute("SELECT layer FROM tileset WHERE kind = 'pointcloud' ORDER BY 1")]
     return names
 
 
@@ -313,6 +315,8 @@ def sample_codes(connection: Connection, layer: str) -> Sequence[str]:
     """Return the codes a layer must hold, for validation."""
     if layer == "buildings":
         rows = connection.execute("SELECT code FROM building WHERE status IN ('existing', 'under_construction') AND NOT ST_IsEmpty(geom)")
+    elif layer.startswith("points/"):
+        return []
     elif layer == "citymodels":
         return tile_reads.fetch_city_object_codes(connection)
     elif layer.startswith("bim/"):

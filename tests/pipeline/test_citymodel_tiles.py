@@ -75,17 +75,21 @@ def houses(module_settings):
     return module_settings
 
 
-def placed(settings):
-    """Return glb and transform to EPSG:4978 of each content."""
-    root = Path(settings.tiles_url) / "citymodels"
+def walked(root, *, only_last=False):
+    """Return the file of each content and its transform to EPSG:4978; ``only_last``: without those that others replace."""
     found, waiting = [], [(json.loads((root / "tileset.json").read_text())["root"], np.eye(4))]
     while waiting:
         tile, parent = waiting.pop()
         matrix = parent @ np.array(tile.get("transform", np.eye(4).ravel()), dtype=float).reshape(4, 4).T
         waiting += [(child, matrix) for child in tile.get("children", [])]
-        if "content" in tile:
-            found.append((Glb((root / tile["content"]["uri"]).read_bytes()), matrix))
+        if "content" in tile and not (only_last and tile.get("refine") == "REPLACE" and tile.get("children")):
+            found.append((root / tile["content"]["uri"], matrix))
     return found
+
+
+def placed(settings):
+    """Return glb and transform to EPSG:4978 of each content."""
+    return [(Glb(path.read_bytes()), matrix) for path, matrix in walked(Path(settings.tiles_url) / "citymodels")]
 
 
 def one(settings, name):
