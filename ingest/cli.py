@@ -243,3 +243,30 @@ def imagery(
         raise typer.BadParameter("expected deflate, jpeg or webp", param_hint="--compress")
     options = ImageryOptions(crs, compress, acquired_on.date() if acquired_on else None, name, synthetic, licence, provider)
     _show(ctx, [ingest_imagery(settings_from(ctx), files, options, dry_run=dry_run)], as_json=as_json)
+
+
+@app.command()
+def citymodel(
+    ctx: typer.Context,
+    file: Path = typer.Argument(..., help="CityJSON 1.0 to 2.0 (.json), CityJSON text sequence (.jsonl), CityGML 2.0 or 3.0 (.gml, .xml)."),
+    crs: str | None = typer.Option(None, "--crs", help="CRS, where the file names none or a wrong one, e.g. EPSG:7415."),
+    vertical_datum: str | None = typer.Option(None, "--vertical-datum", help="Vertical CRS, where the file names none, e.g. EPSG:5737."),
+    shift: float = typer.Option(0.0, "--shift", help="Added to the elevations to reach the city's vertical datum [m]."),
+    county: str | None = typer.Option(None, "--county", help="County of objects outside of buildings, 6 digits; default: the city's."),
+    name: str | None = Name,
+    synthetic: bool = Synthetic,
+    licence: str | None = typer.Option(None, "--licence", help="Licence of the data."),
+    provider: str | None = typer.Option(None, "--provider", help="Who delivered it."),
+    as_json: bool = AsJson,
+    dry_run: bool = DryRun,
+) -> None:
+    """Store a city model: objects, geometries per level of detail, links to the buildings of the register.
+
+    Example: cim ingest citymodel delft.city.json --vertical-datum EPSG:5737
+    """
+    from ingest.citymodel.load import CityModelOptions, ingest_citymodel
+
+    if county is not None and not (county.isdecimal() and len(county) == 6):
+        raise typer.BadParameter("expected 6 digits", param_hint="--county")
+    options = CityModelOptions(crs, vertical_datum, shift, county, name, synthetic, licence, provider)
+    _show(ctx, [ingest_citymodel(settings_from(ctx), file, options, dry_run=dry_run)], as_json=as_json)

@@ -1,0 +1,1 @@
+"""City models: CityJSON, CityJSON text sequences, CityGML."""
