@@ -1,5 +1,6 @@
 """Check of indexes: what clients filter and sort by at will must not scan a city."""
 
+from cim.db import deferred
 from cim.db.catalog import collections
 from cim.db.engine import Connection
 from cim.db.row_security import Problem
@@ -30,7 +31,9 @@ def problems(connection: Connection, *, large_from: int = 100_000) -> list[Probl
     large_from
         Estimated rows from which on a filter without an index is too slow.
     """
-    found: list[Problem] = []
+    found = [
+        Problem(f"index {name} is missing: a load ended before it was built", "cim db migrate") for name in deferred.missing(connection)
+    ]
     indexed = indexed_columns(connection)
     sizes = {
         row[0]: row[1]

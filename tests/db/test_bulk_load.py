@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from cim.db import buildings, changes, deferred, engine
+from cim.db import buildings, changes, deferred, engine, index_check
 from cim.db.created_events import CreatedEvents, box_wkb
 from cim.db.deferred import AFTER_COMMIT, build_indexes, build_missing, drop_indexes, missing
 from cim.db.partitions import refilled
@@ -44,6 +44,8 @@ def test_indexes_left_after_the_commit_are_those_of_the_schema(settings):
             build_indexes(connection, drop_indexes(connection, table), table)
         connection.commit()
         assert missing(connection) == list(AFTER_COMMIT)
+        told = [problem for problem in index_check.problems(connection) if "a load ended before it was built" in problem.what]
+        assert len(told) == len(AFTER_COMMIT)
         connection.commit()
         assert build_missing(settings) == list(AFTER_COMMIT)
         assert {table: _indexes(connection, table) for table in before} == before
