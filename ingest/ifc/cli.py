@@ -10,6 +10,7 @@ from rich.console import Console
 from cim.cli_support import emit, progress, settings_from, table
 from cim.db import bim, changes, engine, migrate
 from ingest.ifc import cli_remote
+from ingest.ifc.cli_links import add_links
 from ingest.ifc.load import UploadOptions, check_model, upload_model
 
 app = typer.Typer(no_args_is_help=True, help="Check, upload, list and remove BIM models (IFC).")
@@ -79,6 +80,7 @@ def upload(
 
 
 cli_remote.add_status(app, _draw_report)
+add_links(app)
 
 
 @app.command()

@@ -1,4 +1,7 @@
-"""What the workers of the geometry child leave for the parent: shapes once, elements as they come, cut off anywhere without harm."""
+"""What the workers of the geometry child leave for the parent: shapes once, elements as they come, cut off anywhere without harm.
+
+Workers write what the kernel gives them, as it is; the parent turns all shapes of a model into steps at once.
+"""
 
 import itertools
 import struct
@@ -14,7 +17,7 @@ MESHED, WITHOUT_OPENINGS, BOX = b"m", b"o", b"b"
 STEP_M = 2.0**-17
 """Vertices are kept as whole steps from the middle of their shape; 8 micrometres, exact in binary."""
 _STATUS = {MESHED: "meshed", WITHOUT_OPENINGS: "without_openings", BOX: "box"}
-_SHAPE_HEAD = struct.Struct("<cIIIIId")
+_SHAPE_HEAD = struct.Struct("<cIIIII")
 _ELEMENT_HEAD = struct.Struct("<ciIc16d")
 _BOX_FACES = (
     (0, 1, 3), (0, 3, 2), (4, 6, 7), (4, 7, 5), (0, 4, 5), (0, 5, 1), (2, 3, 7), (2, 7, 6), (0, 2, 6), (0, 6, 4), (1, 5, 7), (1, 7, 3),
@@ -32,105 +35,117 @@ class Frames:
 
     def __init__(self, path: Path) -> None:
         self._handle = path.open("ab")
-        self._shapes: dict[str, tuple[int, Any]] = {}
+        self._shapes: dict[str, int] = {}
 
     def add(self, shape: Any, status: bytes) -> None:  # noqa: ANN401 - ifcopenshell shape
         """Write an element, and its shape where it is the first that has it."""
         mesh = shape.geometry
-        number, middle = self._shapes.get(mesh.id, (0, None))
-        if middle is None:
+        number = self._shapes.get(mesh.id)
+        if number is None:
+            vertices = mesh.verts_buffer
+            if not np.isfinite(np.frombuffer(vertices, "<f8")).all():
+                raise ValueError("coordinates that are no numbers")
             colours = np.array(
-                [[*m.diffuse.components, 1.0 - (m.transparency if m.has_transparency() else 0.0)] for m in mesh.materials], dtype="<f4"
+                [[*m.diffuse.components, 1.0 - (m.transparency if m.has_transparency() else 0.0)] for m in mesh.materials], "<f4"
             )
-            vertices = np.frombuffer(mesh.verts_buffer, dtype="<f8").reshape(-1, 3)
-            faces = np.frombuffer(mesh.faces_buffer, "<i4").reshape(-1, 3)
-            number, middle = self._write_shape(vertices, faces, bytes(mesh.material_ids_buffer), colours)
-            self._shapes[mesh.id] = (number, middle)
+            number = self._shape(mesh.id, (vertices, mesh.faces_buffer, mesh.material_ids_buffer, colours.tobytes()))
+        # The kernel's matrices are column by column.
         matrix = np.frombuffer(shape.transformation_buffer, "d").reshape((4, 4), order="F")
-        self.element(shape.id, number, matrix, middle, status)
+        self._element(shape.id, number, matrix, status)
 
-    def _write_shape(self, vertices: Any, faces: Any, materials: bytes, colours: Any) -> tuple[int, Any]:  # noqa: ANN401 - arrays
-        if not len(vertices):
-            return 0, np.zeros(3)
-        if not np.isfinite(vertices).all():
-            raise ValueError("coordinates that are no numbers")
-        low, high = vertices.min(axis=0), vertices.max(axis=0)
-        middle = np.rint((low + high) / 2 / STEP_M) * STEP_M
-        step = max(STEP_M, float((high - low).max()) / 2e9)
-        steps = np.rint((vertices - middle) / step).astype("<i4")
-        number = len(self._shapes) + 1
-        parts = [steps.tobytes(), faces.astype("<i4").tobytes(), materials, colours.astype("<f4").tobytes()]
-        self._handle.write(_SHAPE_HEAD.pack(b"S", number, *map(len, parts), step))
+    def _shape(self, key: str, parts: Sequence[bytes]) -> int:
+        number = self._shapes[key] = len(self._shapes) + 1
+        self._handle.write(_SHAPE_HEAD.pack(b"S", number, *map(len, parts)))
         for part in parts:
             self._handle.write(part)
-        return number, middle
+        return number
 
-    def element(self, number: int, shape: int, matrix: Any, middle: Any, status: bytes) -> None:  # noqa: ANN401 - arrays
-        """Write an element that has a shape."""
-        moved = matrix.copy()
-        moved[:3, 3] += matrix[:3, :3] @ middle
-        self._handle.write(_ELEMENT_HEAD.pack(b"E", number, shape, status, *moved.ravel()))
+    def _element(self, number: int, shape: int, matrix: Floats, status: bytes) -> None:
+        self._handle.write(_ELEMENT_HEAD.pack(b"E", number, shape, status, *matrix.ravel().tolist()))
         self._handle.flush()
 
-    def box(self, number: int, low: Any, high: Any, matrix: Any) -> None:  # noqa: ANN401 - arrays
-        """Write the box of an element's points."""
+    def box(self, number: int, low: Floats, high: Floats, matrix: Floats) -> None:
+        """Write the box of an element's points [m]."""
         corners = np.array(list(itertools.product((0, 1), repeat=3))) * (high - low) + low
         faces = np.array(_BOX_FACES, "<i4")
-        shape, middle = self._write_shape(corners, faces, np.full(12, -1, "<i4").tobytes(), np.empty((0, 4)))
-        self._shapes[f"box {number}"] = (shape, middle)
-        self.element(number, shape, matrix, middle, BOX)
+        shape = self._shape(f"box {number}", (corners.tobytes(), faces.tobytes(), np.full(len(faces), -1, "<i4").tobytes(), b""))
+        self._element(number, shape, matrix, BOX)
 
 
 def elements_in(out: Path) -> set[int]:
     """Return the elements in a file of frames; one that was cut off is not among them."""
-    found: set[int] = set()
-    raw = out.read_bytes()
+    return {number for number, _, _, _ in _read(out.read_bytes())[1]}
+
+
+_Parts = tuple[bytes, bytes, bytes, bytes]
+_Element = tuple[int, int, bytes, tuple[float, ...]]
+
+
+def _read(raw: bytes) -> tuple[dict[int, _Parts], list[_Element]]:
+    """Return shapes by number, and elements: number, shape, status, matrix."""
+    shapes: dict[int, _Parts] = {}
+    elements: list[_Element] = []
     at = 0
     while at < len(raw):
-        if raw[at : at + 1] == b"S":
-            if at + _SHAPE_HEAD.size > len(raw):
-                break
-            _, _, *sizes, _ = _SHAPE_HEAD.unpack_from(raw, at)
-            at += _SHAPE_HEAD.size + sum(sizes)
-        else:
-            if at + _ELEMENT_HEAD.size > len(raw):
-                break
-            found.add(_ELEMENT_HEAD.unpack_from(raw, at)[1])
-            at += _ELEMENT_HEAD.size
-    return found
+        head = _SHAPE_HEAD if raw[at : at + 1] == b"S" else _ELEMENT_HEAD
+        if at + head.size > len(raw):
+            break
+        fields = head.unpack_from(raw, at)
+        at += head.size
+        if head is _ELEMENT_HEAD:
+            elements.append((fields[1], fields[2], fields[3], fields[4:]))
+            continue
+        ends = list(itertools.accumulate(fields[2:], initial=at))
+        if ends[-1] > len(raw):
+            break
+        shapes[fields[1]] = (raw[at : ends[1]], raw[ends[1] : ends[2]], raw[ends[2] : ends[3]], raw[ends[3] : ends[4]])
+        at = ends[-1]
+    return shapes, elements
 
 
 def read_frames(folder: Path) -> dict[int, Mesh]:
     """Return the meshes that workers have left; shapes of equal content become one."""
-    kept: dict[str, Shape] = {}
-    found: dict[int, Mesh] = {}
+    parts: list[_Parts] = []
+    elements: list[tuple[int, int, bytes, tuple[float, ...]]] = []
     for out in sorted(folder.glob("frames-*.bin")):
-        raw = out.read_bytes()
-        shapes: dict[int, Shape] = {}
-        at = 0
-        while at < len(raw):
-            head = _SHAPE_HEAD if raw[at : at + 1] == b"S" else _ELEMENT_HEAD
-            if at + head.size > len(raw):
-                break
-            fields = head.unpack_from(raw, at)
-            at += head.size
-            if head is _ELEMENT_HEAD:
-                _, number, shape, status, *matrix = fields
-                if shape in shapes:
-                    placed: Floats = np.array(matrix, np.float64).reshape(4, 4)
-                    found[number] = Mesh(shapes[shape], placed, _STATUS[status])
-                continue
-            _, number, *sizes, step = fields
-            if at + sum(sizes) > len(raw):
-                break
-            parts = []
-            for size in sizes:
-                parts.append(raw[at : at + size])
-                at += size
-            one = shape_from(parts, step)
-            shapes[number] = kept.setdefault(one.hash, one)
+        shapes, found = _read(out.read_bytes())
+        place = {number: len(parts) + k for k, number in enumerate(shapes)}
+        parts += shapes.values()
+        elements += [(number, place[shape], status, matrix) for number, shape, status, matrix in found if shape in place]
         out.unlink()
-    return found
+    made = _shapes(parts)
+    meshes: dict[int, Mesh] = {}
+    for number, shape, status, matrix in elements:
+        known = made[shape]
+        if known is None:
+            continue
+        one, middle = known
+        placed: Floats = np.array(matrix, np.float64).reshape(4, 4)
+        placed[:3, 3] += placed[:3, :3] @ middle
+        meshes[number] = Mesh(one, placed, _STATUS[status])
+    return meshes
+
+
+def _shapes(parts: Sequence[_Parts]) -> list[tuple[Shape, Floats] | None]:
+    """Return shapes with the middle that they are around; None for one without vertices."""
+    sizes = np.array([len(part[0]) // 24 for part in parts], np.int64)
+    full = np.flatnonzero(sizes)
+    if not len(full):
+        return [None] * len(parts)
+    vertices = np.frombuffer(b"".join(part[0] for part in parts), "<f8").reshape(-1, 3)
+    first = np.cumsum(sizes)[full] - sizes[full]
+    low, high = np.minimum.reduceat(vertices, first), np.maximum.reduceat(vertices, first)
+    middle = np.rint((low + high) / 2 / STEP_M) * STEP_M
+    step = np.maximum(STEP_M, (high - low).max(axis=1) / 2e9)
+    points = np.rint((vertices - np.repeat(middle, sizes[full], axis=0)) / np.repeat(step, sizes[full])[:, None]).astype("<i4")
+    kept: dict[str, Shape] = {}
+    made: list[tuple[Shape, Floats] | None] = [None] * len(parts)
+    for k, number in enumerate(full.tolist()):
+        _, faces, materials, colours = parts[number]
+        own = points[first[k] : first[k] + sizes[number]]
+        one = shape_from((own.tobytes(), faces, materials, colours), float(step[k]))
+        made[number] = (kept.setdefault(one.hash, one), middle[k])
+    return made
 
 
 def shape_from(parts: Sequence[bytes], step_m: float) -> Shape:

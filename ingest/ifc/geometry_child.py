@@ -119,8 +119,9 @@ class Coordinator:
 
     def run(self, ids: list[int], workers: int) -> None:
         """Mesh elements; what has no shape in the end and should have one is in `faults`."""
-        size = max(1, -(-len(ids) // (workers * _PARTS_PER_WORKER)))
-        waiting = [ids[i : i + size] for i in range(0, len(ids), size)]
+        # Neighbours in the file cost alike (walls with openings, then furniture): every part gets some of all.
+        n_parts = max(1, min(len(ids), workers * _PARTS_PER_WORKER))
+        waiting = [ids[i::n_parts] for i in range(n_parts)] if ids else []
         running: dict[int, tuple[list[int], Path]] = {}
         done = 0
         while waiting or running:

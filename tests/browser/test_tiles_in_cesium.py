@@ -197,3 +197,44 @@ def test_the_silhouette_of_a_building_is_where_its_corners_are(scene, tallest):
     expected = [*points.min(axis=0), *points.max(axis=0)]
     # Two pixels: one for the rasteriser, one for the anti-aliased edge.
     assert found["box"] == pytest.approx(expected, abs=2.5), json.dumps(found["box"])
+
+
+GRID = """() => { const seen = []; for (let x = 10; x < 800; x += 20) for (let y = 10; y < 600; y += 20) {
+             const found = scene.pick(new Cesium.Cartesian2(x, y));
+             if (found && found.getPropertyIds) seen.push(Object.fromEntries(found.getPropertyIds().map(id => [id, found.getProperty(id)]))); }
+           return seen; }"""
+
+
+def test_a_pick_of_an_element_leads_to_the_same_element_in_the_api(browser, demo_server, demo_city):
+    with engine.connect(demo_city[0]) as connection:
+        model, building = connection.execute(
+            "SELECT code, building_code FROM bim_model WHERE authoring_tool LIKE '%Revit%' AND building_code IS NOT NULL LIMIT 1"
+        ).fetchone()
+    page = browser.new_context(viewport={"width": 800, "height": 600}).new_page()
+    page.route("**/proof/**", _answer)
+    page.goto(f"{demo_server}/proof/index.html")
+    page.wait_for_function("window.ready")
+    page.evaluate("url => window.show(url)", f"{demo_server}/3dtiles/bim/{model}/tileset.json")
+    page.wait_for_function("window.loaded", timeout=120_000)
+    page.evaluate("settled()")
+    picked = {seen["code"]: seen for seen in page.evaluate(GRID) if "code" in seen}
+    assert page.evaluate("window.failed") == []
+    assert len(picked) >= 5
+    # The API has it under the code that was picked, with the GlobalId that the engineer knows.
+    item = """async code => (await fetch("/collections/bim-elements/items/" + code.split("/").map(encodeURIComponent).join("/"))).json()"""
+    for code, seen in sorted(picked.items())[:5]:
+        feature = page.evaluate(item, code)
+        told = feature["properties"]
+        assert (feature["id"], told["global_id"], told["ifc_class"]) == (code, seen["global_id"], seen["class"])
+    with engine.connect(demo_city[0]) as connection:
+        known = dict(connection.execute("SELECT code, global_id FROM bim_element WHERE model_code = %s", [model]).fetchall())
+    assert {code: seen["global_id"] for code, seen in picked.items()}.items() <= known.items()
+    # From afar the model is one block that says whose it is.
+    page.evaluate(
+        """() => { const s = tileset.boundingSphere; camera.viewBoundingSphere(s, new Cesium.HeadingPitchRange(0, -0.9, s.radius * 30));
+                   camera.lookAtTransform(Cesium.Matrix4.IDENTITY); return settled(); }"""
+    )
+    far = page.evaluate("""() => { const found = scene.pick(new Cesium.Cartesian2(400, 300));
+             return Object.fromEntries(found.getPropertyIds().map(id => [id, found.getProperty(id)])); }""")
+    assert (far["model_code"], far["building_code"], "code" in far) == (model, building, False)
+    page.close()
