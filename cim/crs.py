@@ -4,12 +4,14 @@ Nothing is guessed: there is no default CRS. CGCS2000 to WGS 84 is served as a n
 decimetre level), which is said in the documentation.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
 import pyproj
 from numpy.typing import NDArray
 from pyproj.exceptions import CRSError, ProjError
+from pyproj.transformer import TransformerGroup
 
 from cim.errors import CimError
 
@@ -67,6 +69,32 @@ def transformer(source: str, target: str) -> pyproj.Transformer:
         return pyproj.Transformer.from_crs(parse_crs(source), parse_crs(target), always_xy=True)  # noqa: TID251 - the one home of it
     except ProjError as error:
         raise CrsError(f"no transformation from {source} to {target}") from error
+
+
+def height_shift(source: str, target: str, height: float) -> float | None:
+    """Return what heights change by from one vertical CRS to another [m]; None where that is not known without a grid.
+
+    Parameters
+    ----------
+    source, target
+        Vertical CRS, e.g. EPSG:5705; of feet too.
+    height
+        Height in ``source`` [m].
+
+    Notes
+    -----
+    PROJ leaves heights unchanged without a word where it has no grid; it is told to refuse instead.
+    """
+    old, new = parse_crs(source), parse_crs(target)
+    try:
+        found = TransformerGroup(old, new, always_xy=True, allow_ballpark=False).transformers
+    except ProjError:
+        return None
+    if not found:
+        return None
+    unit_old, unit_new = (float(crs.axis_info[0].unit_conversion_factor) for crs in (old, new))
+    _, _, moved = found[0].transform(0.0, 0.0, height / unit_old)
+    return float(moved) * unit_new - height if math.isfinite(moved) else None
 
 
 def transform_xy(source: str, target: str, x: Floats, y: Floats) -> tuple[Floats, Floats]:

@@ -13,7 +13,7 @@ from cim.settings import Settings
 from cim.uploads import PROCESS, Upload, Uploads, sweep
 
 NUMBERS = {"rotation_deg": 1, "origin": 3}
-TEXTS = ("name", "stage", "note", "building_code", "crs", "fit_to")
+TEXTS = ("name", "stage", "note", "building_code", "crs", "fit_to", "version_of", "project_code")
 FLAGS = ("dry_run",)
 OPTIONS = (*TEXTS, *NUMBERS, *FLAGS)
 _NUMBER = re.compile(r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$")

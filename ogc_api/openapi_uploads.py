@@ -18,13 +18,15 @@ _STATE = {
 }  # fmt: skip
 _OPTIONS: dict[str, dict[str, Any]] = {
     "name": {**_TEXT, "description": "name for people"},
-    "stage": {"type": "string", "enum": ["planning", "design", "construction", "completion", "operation"]},
+    "stage": {"type": "string", "enum": ["planning", "design", "construction_drawing", "construction", "completion", "operation"]},
     "note": {**_TEXT, "description": "shown with the model"},
     "building_code": {**_TEXT, "description": "building it belongs to"},
     "crs": {**_TEXT, "description": "projected CRS, e.g. EPSG:4547"},
     "origin": {**_TEXT, "description": "easting,northing,height of the model's origin [m]"},
     "rotation_deg": {"type": "number", "description": "from east to the model's x axis, counter-clockwise [deg]"},
     "fit_to": {**_TEXT, "description": "lay the model onto the footprint of this building"},
+    "version_of": {**_TEXT, "description": "model it is a new version of"},
+    "project_code": {**_TEXT, "description": "code of the construction project"},
     "dry_run": {"type": "boolean", "description": "do everything but writing"},
     "filename": {**_TEXT, "description": "name of the file, ends in .ifc, .ifczip or .zip"},
     "sha256": {**_TEXT, "description": "of the file; compared with what arrived"},

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from cim.db import bim as bim_models
 from cim.db import engine, migrate, outbox, profiles, superseded, tilesets
 from cim.db.engine import Connection
 from cim.db.tilesets import TileRow, TilesetRow
@@ -59,9 +60,12 @@ def content_of(connection: Connection, layer: str, settings: Settings) -> LayerC
     ------
     InvalidParameterError
         The name is no layer.
+    ConflictError
+        The model has no place.
     """
     geoid = profiles.fetch_profile(connection).geoid_separation_m
     if layer.startswith("bim/"):
+        bim_models.require_place(connection, layer.removeprefix("bim/"))
         return bim.build_layer(connection, layer.removeprefix("bim/"), geoid)
     if layer == citymodels.LAYER:
         return citymodels.build_layer(connection, settings, geoid)

@@ -34,3 +34,9 @@ def save_profile(connection: Connection, profile: CityProfile) -> bool:
         {"document": document},
     )
     return changed.rowcount > 0
+
+
+def fetch_vertical_datum(connection: Connection) -> str | None:
+    """Return the vertical CRS of the city, None where the store has no profile yet."""
+    row = connection.execute("SELECT document FROM city_profile").fetchone()
+    return None if row is None else parse_profile(row[0], source="city profile in the store").vertical_datum

@@ -239,6 +239,10 @@ def lock_layer(connection: Connection, layer: str) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"tiles:{layer}"])
 
 
+_PLACED_MODELS = """
+    SELECT code FROM bim_model m WHERE placement IS NOT NULL AND EXISTS (SELECT 1 FROM bim_mesh s WHERE s.model_code = m.code) ORDER BY 1"""
+
+
 def fetch_layer_names(connection: Connection) -> list[str]:
     """Return the layers that the data ask for: buildings, city models, models, networks."""
     names: list[str] = []
@@ -247,7 +251,7 @@ def fetch_layer_names(connection: Connection) -> list[str]:
         names.append("buildings")
     if connection.execute("SELECT 1 FROM representation WHERE valid_to IS NULL LIMIT 1").fetchone():
         names.append("citymodels")
-    names += [f"bim/{row[0]}" for row in connection.execute("SELECT DISTINCT model_code FROM bim_mesh ORDER BY 1")]
+    names += [f"bim/{row[0]}" for row in connection.execute(_PLACED_MODELS)]
     names += [
         f"networks/{row[0]}" for row in connection.execute("SELECT DISTINCT kind FROM network_edge WHERE status <> 'abandoned' ORDER BY 1")
     ]

@@ -6,7 +6,7 @@ or says why not; what was found, inferred and left out is evidence of the verdic
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cim.crs import CrsError, parse_crs
 from cim.errors import GeometryError
 from ingest.ifc.crs_names import read_crs_name
-from ingest.ifc.placement import Placement, inside_area_of_use, matrix_of
+from ingest.ifc.placement import Placement, crs_unit_m, in_crs_unit, inside_area_of_use, matrix_of
 from ingest.ifc.site_position import metric_crs_at, place_by_site, site_words
 
 FAR_M = 50_000.0
@@ -109,10 +109,17 @@ def projected_fault(crs: str) -> str:
 
 
 def _by_operator(path: str, crs: str, origin: tuple[float, float, float], rotation: float) -> Placement:
-    if not inside_area_of_use(crs, origin[0], origin[1]):
+    unit = crs_unit_m(crs)
+    if not inside_area_of_use(crs, origin[0] * unit, origin[1] * unit):
         raise GeometryError(path, f"{origin[0]:.1f}, {origin[1]:.1f} lies outside the area of use of {crs}", hint="check --origin (E,N,H)")
-    note = f"placed by the operator at {origin[0]:.3f}, {origin[1]:.3f}, {origin[2]:.3f} m in {crs}, rotated {rotation:.4f} deg"
-    return Placement(crs, matrix_of(*origin, rotation), "option", "high", (note,))
+    note = f"placed by the operator at {origin[0]:.3f}, {origin[1]:.3f}, height {origin[2]:.3f} m in {crs}, rotated {rotation:.4f} deg"
+    matrix = matrix_of(origin[0] * unit, origin[1] * unit, origin[2], rotation)
+    return Placement(crs, in_crs_unit(matrix, crs), "option", "high", (note, *_feet(crs)))
+
+
+def _feet(crs: str) -> list[str]:
+    unit = crs_unit_m(crs)
+    return [] if abs(unit - 1.0) < 1e-12 else [f"{crs} counts in {parse_crs(crs).axis_info[0].unit_name} ({unit:.10g} m)"]
 
 
 def _by_coordinates(path: str, facts: dict[str, Any], crs: str, reasons: list[str]) -> Placement:
@@ -120,7 +127,7 @@ def _by_coordinates(path: str, facts: dict[str, Any], crs: str, reasons: list[st
     centre = facts["centre"]
     if centre is not None and math.hypot(centre[0], centre[1]) > FAR_M and inside_area_of_use(crs, centre[0], centre[1]):
         note = f"placed by its own coordinates, around {centre[0]:.1f}, {centre[1]:.1f} m, in {crs} as the operator says"
-        return Placement(crs, np.eye(4), "coordinates", "medium", (note, *reasons))
+        return Placement(crs, in_crs_unit(np.eye(4), crs), "coordinates", "medium", (note, *reasons))
     where = "has no placed element" if centre is None else f"is around {centre[0]:.1f}, {centre[1]:.1f} m"
     reasons = reasons or ["no map conversion"]
     raise GeometryError(path, f"{'; '.join(reasons)}; the model {where}, which is no place in {crs}", hint=HINT)
@@ -161,10 +168,10 @@ def _by_conversion(conversion: dict[str, Any], facts: dict[str, Any], crs: str |
         notes.insert(
             0, f"placed by its own coordinates in {crs}: {source} is all zero, the model lies at {centre[0]:.1f}, {centre[1]:.1f} m"
         )
-        return Placement(crs, np.eye(4), "coordinates", "medium", (*notes, *_vertical(conversion, crs)))
+        return Placement(crs, in_crs_unit(np.eye(4), crs), "coordinates", "medium", (*notes, *_vertical(conversion, crs)))
     matrix, found = _helmert(conversion, crs, east, north, unit_m, facts, source=source, is_far=is_far)
-    notes = [*found[:1], *notes, *found[1:]]
-    place = Placement(crs, matrix, source, "high", (*notes, *_vertical(conversion, crs)))
+    notes = [*found[:1], *notes, *found[1:], *_feet(crs)]
+    place = Placement(crs, in_crs_unit(matrix, crs), source, "high", (*notes, *_vertical(conversion, crs)))
     return _once(place, centre, near) if is_far else place
 
 
@@ -210,13 +217,12 @@ def _helmert(
 def _map_unit(
     conversion: dict[str, Any], crs: str, east: float, north: float, unit_m: float, source: str, *, is_far: bool
 ) -> tuple[float, list[str]]:
-    axis = parse_crs(crs).axis_info
-    if axis and abs(axis[0].unit_conversion_factor - 1.0) > 1e-9:
-        raise _Rejected(f"{source}: {crs} counts in {axis[0].unit_name}, expected a CRS in metres")
     # Exporters write millimetres with and without saying so: the unit that lands in the CRS's area of use is taken, and said.
     stated = conversion.get("map_unit_m")
     tried = [stated] if stated else []
-    tried += [unit for unit in (1.0, unit_m, 0.001) if all(abs(unit - other) > 1e-9 for other in tried)]
+    for unit in (crs_unit_m(crs), 1.0, unit_m, 0.001):
+        # International and US survey feet differ by 2e-6, which is metres at the eastings of a state plane: told apart.
+        tried += [unit] if all(abs(unit - other) > 1e-9 for other in tried) else []
     for unit in tried:
         if inside_area_of_use(crs, east * unit, north * unit):
             break
@@ -235,14 +241,15 @@ def _map_unit(
 def _once(place: Placement, centre: list[float], near: Box | None) -> Placement:
     """Decide whether a model that lies far from its own origin is placed twice: by its coordinates and by the conversion."""
     point = np.array(centre, dtype=np.float64)
-    placed = place.to_map(point[None, :])[0]
-    plain = Placement(place.crs, np.eye(4), "coordinates", "medium", ())
+    unit = crs_unit_m(place.crs)
+    placed = place.to_map(point[None, :])[0] * [unit, unit, 1.0]
+    plain = Placement(place.crs, in_crs_unit(np.eye(4), place.crs), "coordinates", "medium", ())
     both, alone = inside_area_of_use(place.crs, placed[0], placed[1]), inside_area_of_use(place.crs, point[0], point[1])
     if both and alone:
         if near is not None:
             both, alone = _in_box(place.lon_lat(point), near), _in_box(plain.lon_lat(point), near)
         if both == alone:
-            alone = math.hypot(point[0] - place.matrix[0, 3], point[1] - place.matrix[1, 3]) < _NEAR_ORIGIN_M
+            alone = math.hypot(point[0] - place.matrix[0, 3] * unit, point[1] - place.matrix[1, 3] * unit) < _NEAR_ORIGIN_M
             both = not alone
     if both:
         return place
@@ -251,7 +258,7 @@ def _once(place: Placement, centre: list[float], near: Box | None) -> Placement:
             f"georeferenced twice: the coordinates (around {point[0]:.1f}, {point[1]:.1f}) are map coordinates of {place.crs} already; "
             f"{place.method} not applied again"
         )
-        return Placement(place.crs, np.eye(4), "coordinates", "medium", (note,))
+        return replace(plain, evidence=(note,))
     raise _Rejected(
         f"the model would stand at {placed[0]:.1f}, {placed[1]:.1f}, outside the area of use of {place.crs}, with {place.method} or without"
     )

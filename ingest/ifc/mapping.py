@@ -1,18 +1,18 @@
 """Semantics and meshes → rows of the BIM tables."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import shapely
-from psycopg.types.json import Jsonb
+import orjson
 
-from cim.crs import STORE_SRID, transform_xy
+from ingest.ifc import outlines, space_measures, storey_rows
 from ingest.ifc.placement import Placement
+from ingest.ifc.property_rows import Properties, PropertySets
 from ingest.ifc.shapes import Mesh
-
-_AREA_NAMES = ("NetFloorArea", "GrossFloorArea", "Area", "GSA BIM Area", "面积")
 
 
 @dataclass(frozen=True)
@@ -21,63 +21,80 @@ class ModelRows:
 
     Parameters
     ----------
-    storeys, spaces, elements, meshes
+    storeys, spaces, elements, meshes, nodes, members
         Rows in the column order of `cim.db.bim`.
     outline
-        Outline of the placed model, EPSG:4490, or None.
+        Outline of the model in its own frame [m], or None.
+    outline_hex
+        The same where the model stands, hexadecimal EWKB, EPSG:4490, or None.
     base_m, top_m
         Lowest and highest point in the model's frame [m], or None.
+    statuses
+        Elements by what became of their shape.
     """
 
     storeys: list[tuple[Any, ...]]
     spaces: list[tuple[Any, ...]]
     elements: list[tuple[Any, ...]]
     meshes: list[tuple[Any, ...]]
+    nodes: list[tuple[Any, ...]]
+    members: list[tuple[Any, ...]]
     outline: Any
+    outline_hex: str | None
     base_m: float | None
     top_m: float | None
+    statuses: dict[str, int]
 
 
-def footprint(mesh: Mesh, placement: Placement) -> Any:  # noqa: ANN401 - shapely geometry or None
-    """Return the convex outline of a mesh seen from above, EPSG:4490 lon/lat [deg], or None for a line or point."""
-    hull = shapely.convex_hull(shapely.multipoints(mesh.vertices[:, :2]))
-    if hull.geom_type != "Polygon" or hull.area <= 0:
-        return None
-    corners = shapely.get_coordinates(hull)
-    placed = placement.to_map(np.column_stack([corners, np.zeros(len(corners))]))
-    lon, lat = transform_xy(placement.crs, "EPSG:4490", placed[:, 0], placed[:, 1])
-    polygon = shapely.polygons(np.column_stack([lon, lat]))
-    return polygon if polygon.is_valid and polygon.area > 0 else shapely.make_valid(polygon)
+class _Codes:
+    """Codes of parts: the GlobalId behind the model's code; where the file repeats one, ``~2``, ``~3``, … behind it."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._seen: Counter[str] = Counter()
+
+    def next(self, global_id: str) -> tuple[str, int]:
+        self._seen[global_id] += 1
+        n = self._seen[global_id]
+        return f"{self._model}/{global_id}" + (f"~{n}" if n > 1 else ""), n
+
+    def ref(self, global_id: str | None) -> str | None:
+        return None if global_id is None else f"{self._model}/{global_id}"
 
 
-def to_hex(geom: Any) -> str | None:  # noqa: ANN401 - shapely geometry or None
-    """Return hexadecimal EWKB of a MultiPolygon, None where there is none."""
-    if geom is None or geom.is_empty or geom.geom_type not in ("Polygon", "MultiPolygon"):
-        return None
-    multi = geom if geom.geom_type == "MultiPolygon" else shapely.multipolygons([geom])
-    return str(shapely.to_wkb(shapely.set_srid(multi, STORE_SRID), hex=True, include_srid=True))
+class _Heights:
+    """Elevations of a placed model."""
+
+    def __init__(self, placement: Placement | None) -> None:
+        self._place = placement
+
+    def at(self, z_m: float | None) -> float | None:
+        if self._place is None or z_m is None:
+            return None
+        return float(self._place.matrix[2, 2] * z_m + self._place.matrix[2, 3])
 
 
-def _floor_area(properties: dict[str, dict[str, Any]], mesh: Mesh | None) -> tuple[float | None, str | None]:
-    for kind, wanted in (("quantity", True), ("property", False)):
-        for name, values in properties.items():
-            if ("quantit" in name.lower() or name.startswith("Qto_")) is not wanted:
-                continue
-            for key in _AREA_NAMES:
-                value = values.get(key)
-                if isinstance(value, int | float) and value > 0:
-                    return float(value), kind
-    if mesh is None:
-        return None, None
-    a, b, c = (mesh.vertices[mesh.faces[:, i]] for i in range(3))
-    cross = np.cross(b - a, c - a)
-    down = cross[:, 2] < -1e-9
-    area = float(-cross[down, 2].sum() / 2)
-    return (area, "mesh") if area > 0 else (None, None)
+def mesh_hash(mesh: Mesh) -> str:
+    """Return a hash of a mesh in the model's frame: its shape, and its place to a hundredth of a millimetre."""
+    digest = hashlib.blake2b(mesh.shape.hash.encode(), digest_size=8)
+    digest.update(np.rint(mesh.matrix[:3] * 1e5).astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return orjson.dumps(value).decode()
+
+
+def _element_hash(element: dict[str, Any], properties: Properties) -> str:
+    own = [
+        element[k]
+        for k in ("class", "predefined", "name", "object_type", "tag", "type", "host", "storey", "space", "materials", "classifications")
+    ]
+    return hashlib.blake2b(orjson.dumps(own) + properties.digest.encode(), digest_size=8).hexdigest()
 
 
 def build_rows(
-    code: str, document: dict[str, Any], meshes: Mapping[int, Mesh], faults: Mapping[int, str], placement: Placement
+    code: str, document: dict[str, Any], meshes: Mapping[int, Mesh], faults: Mapping[int, str], placement: Placement | None
 ) -> ModelRows:
     """Map a model.
 
@@ -90,55 +107,134 @@ def build_rows(
     meshes, faults
         By instance number.
     placement
-        Where the model stands.
+        Where the model stands; None = nowhere, then no row has a geometry or an elevation.
     """
-    unit = float(document["unit_m"])
-    prints: dict[int, Any] = {number: footprint(mesh, placement) for number, mesh in meshes.items()}
-    solid = {element["id"] for element in document["elements"]}
-    polygons = [prints[number] for number in solid if prints.get(number) is not None]
-    outline = shapely.union_all(np.array(polygons, dtype=object)) if polygons else None
-    if outline is not None and outline.geom_type == "GeometryCollection":
-        outline = shapely.union_all([g for g in outline.geoms if g.geom_type in ("Polygon", "MultiPolygon")])
-    if outline is not None:
-        # Hulls that touch leave slivers below the nine decimals that are served: snapped, the outline stays valid when written.
-        outline = shapely.set_precision(outline, 1e-9)
-    heights = [meshes[number].vertices[:, 2] for number in solid if number in meshes]
-    low = min((float(h.min()) for h in heights), default=None)
-    high = max((float(h.max()) for h in heights), default=None)
-    counts: dict[str, int] = {}
-    elements, mesh_rows = [], []
-    for element in document["elements"]:
-        number, element_code = element["id"], f"{code}/{element['global_id']}"
-        mesh = meshes.get(number)
-        if element["storey"]:
-            counts[element["storey"]] = counts.get(element["storey"], 0) + 1
-        status = mesh.status if mesh is not None else "failed" if number in faults else "empty"
-        z = None if mesh is None else mesh.vertices[:, 2]
-        elements.append((
-            element_code, code, _ref(code, element["storey"]), _ref(code, element["space"]), element["global_id"], element["class"],
-            element["name"], element["object_type"], element["tag"], element["material"], status, Jsonb(element["properties"]),
-            None if z is None else float(z.min()), None if z is None else float(z.max()), to_hex(prints.get(number)),
+    sets = PropertySets(document["sets"])
+    elements, spaces, storeys = document["elements"], document["spaces"], document["storeys"]
+    shapes = {e["id"]: _outline(e["class"], meshes.get(e["id"])) for e in elements}
+    shapes |= {s["id"]: _outline("IfcSpace", meshes.get(s["id"])) for s in spaces}
+    whole = outlines.joined([shapes[e["id"]] for e in elements])
+    spans = [_span(meshes[e["id"]]) for e in elements if e["id"] in meshes]
+    base, top = min((s[0] for s in spans), default=None), max((s[1] for s in spans), default=None)
+    floors = _storey_outlines(elements, spaces, shapes)
+    parts = [
+        *(shapes[e["id"]] for e in elements),
+        *(shapes[s["id"]] for s in spaces),
+        *(floors.get(s["global_id"]) for s in storeys),
+        whole,
+    ]
+    placed = outlines.to_store(parts, placement)
+    at = _Heights(placement)
+    n, m = len(elements), len(elements) + len(spaces)
+    element_rows, mesh_rows = _elements(code, elements, sets, meshes, faults, placed[:n], at)
+    nodes, members = _nodes(code, document, sets)
+    return ModelRows(
+        storeys=_storeys(code, document, sets, placed[m:-1], at, top),
+        spaces=_spaces(code, spaces, sets, meshes, placed[n:m], at),
+        elements=element_rows,
+        meshes=mesh_rows,
+        nodes=nodes,
+        members=members,
+        outline=whole,
+        outline_hex=placed[-1],
+        base_m=base,
+        top_m=top,
+        statuses=dict(Counter(row[_STATUS] for row in element_rows)),
+    )
+
+
+_STATUS = 17
+"""Place of geom_status in a row of `cim.db.bim.ELEMENT`."""
+
+
+def _outline(ifc_class: str, mesh: Mesh | None) -> Any:  # noqa: ANN401 - shapely geometry or None
+    if mesh is None or not len(mesh.vertices):
+        return None
+    return outlines.outline(mesh) if ifc_class in outlines.FLAT else outlines.hull(mesh)
+
+
+def _span(mesh: Mesh) -> tuple[float, float]:
+    z = mesh.vertices[:, 2]
+    return float(z.min()), float(z.max())
+
+
+def _storey_outlines(elements: list[dict[str, Any]], spaces: list[dict[str, Any]], shapes: dict[int, Any]) -> dict[str, Any]:
+    by_storey: dict[str, list[Any]] = {}
+    for part in (*elements, *spaces):
+        if part["storey"] and shapes[part["id"]] is not None:
+            by_storey.setdefault(part["storey"], []).append(shapes[part["id"]])
+    return {storey: outlines.joined(found) for storey, found in by_storey.items()}
+
+
+def _elements(
+    code: str, elements: list[dict[str, Any]], sets: PropertySets, meshes: Mapping[int, Mesh], faults: Mapping[int, str],
+    placed: list[str | None], at: _Heights,
+) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:  # fmt: skip
+    codes, rows, mesh_rows = _Codes(code), [], []
+    for element, geom in zip(elements, placed, strict=True):
+        own, occurrence = codes.next(element["global_id"])
+        mesh = meshes.get(element["id"])
+        low, high = (None, None) if mesh is None else _span(mesh)
+        status = mesh.status if mesh is not None else "failed" if element["id"] in faults else "empty"
+        properties = sets.of(element["sets"])
+        kind = element["type"] or (None, None)
+        materials = element["materials"]
+        rows.append((
+            own, code, codes.ref(element["storey"]), codes.ref(element["space"]), element["global_id"], occurrence, element["class"],
+            element["predefined"], element["name"], kind[0], kind[1], element["host"], element["object_type"], element["tag"],
+            materials[0]["name"] if materials else None, _json(materials), _json(element["classifications"]), status, properties.text,
+            properties.originals, _element_hash(element, properties), None if mesh is None else mesh_hash(mesh), at.at(low), at.at(high),
+            low, high, geom,
         ))  # fmt: skip
         if mesh is not None:
-            mesh_rows.append((element_code, code, mesh.shape.hash, mesh.matrix[:3].ravel().tolist()))
-    storeys = [
-        (
-            f"{code}/{s['global_id']}", code, s["global_id"], s["name"],
-            None if s["elevation"] is None else float(s["elevation"]) * unit, counts.get(s["global_id"], 0), to_hex(outline),
-        )
-        for s in document["storeys"]
-    ]  # fmt: skip
-    spaces = []
-    for space in document["spaces"]:
-        mesh = meshes.get(space["id"])
-        area, source = _floor_area(space["properties"], mesh)
-        height = None if mesh is None else float(np.ptp(mesh.vertices[:, 2]))
-        spaces.append((
-            f"{code}/{space['global_id']}", code, _ref(code, space["storey"]), space["global_id"], space["name"], space["long_name"],
-            area, source, height, to_hex(prints.get(space["id"])), Jsonb(space["properties"]),
+            mesh_rows.append((own, code, mesh.shape.hash, mesh.matrix[:3].ravel().tolist()))
+    return rows, mesh_rows
+
+
+def _storeys(
+    code: str, document: dict[str, Any], sets: PropertySets, placed: list[str | None], at: _Heights, top: float | None
+) -> list[tuple[Any, ...]]:
+    storeys = document["storeys"]
+    heights = storey_rows.elevations_m(storeys, float(document["unit_m"]))
+    numbers, tall = storey_rows.numbers(storeys, heights), storey_rows.storey_heights_m(storeys, heights, top)
+    counts = Counter(element["storey"] for element in document["elements"])
+    codes, rows = _Codes(code), []
+    for storey, geom in zip(storeys, placed, strict=True):
+        guid = storey["global_id"]
+        rows.append((
+            codes.next(guid)[0], code, guid, storey["name"], storey["class"], numbers.get(guid), storey["parent"], heights.get(guid),
+            at.at(heights.get(guid)), tall.get(guid), counts.get(guid, 0), geom, sets.of(storey["sets"]).text,
         ))  # fmt: skip
-    return ModelRows(storeys, spaces, elements, mesh_rows, outline, low, high)
+    return rows
 
 
-def _ref(code: str, global_id: str | None) -> str | None:
-    return None if global_id is None else f"{code}/{global_id}"
+def _spaces(
+    code: str, spaces: list[dict[str, Any]], sets: PropertySets, meshes: Mapping[int, Mesh], placed: list[str | None], at: _Heights
+) -> list[tuple[Any, ...]]:
+    codes, rows = _Codes(code), []
+    for space, geom in zip(spaces, placed, strict=True):
+        mesh, properties = meshes.get(space["id"]), sets.of(space["sets"])
+        area, height, volume = (
+            measure(properties.sets, mesh) for measure in (space_measures.floor_area, space_measures.height, space_measures.volume)
+        )
+        rows.append((
+            codes.next(space["global_id"])[0], code, codes.ref(space["storey"]), space["global_id"], space["name"], space["long_name"],
+            space["predefined"], space_measures.use(space, properties.sets), *area, *height, *volume,
+            None if mesh is None else at.at(_span(mesh)[0]), _json(space["classifications"]), geom, properties.text,
+        ))  # fmt: skip
+    return rows
+
+
+def _nodes(code: str, document: dict[str, Any], sets: PropertySets) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    codes, rows, members = _Codes(code), [], []
+    unit = float(document["unit_m"])
+    known = {part["global_id"] for name in ("elements", "spaces", "storeys", "nodes") for part in document[name]}
+    for node in document["nodes"]:
+        own = codes.next(node["global_id"])[0]
+        length = None if node["length"] is None else node["length"] * unit
+        rows.append((
+            own, code, node["global_id"], node["kind"], node["class"], node["predefined"], node["name"], node["long_name"],
+            node["object_type"], node["parent"], length, _json(node["classifications"]), sets.of(node["sets"]).text,
+        ))  # fmt: skip
+        members += [(own, codes.ref(member), code) for member in dict.fromkeys(node["members"]) if member in known]
+    return rows, members

@@ -18,7 +18,8 @@ class Placement:
     crs
         Projected CRS, e.g. EPSG:4547.
     matrix
-        Shape (4, 4), float64: model frame [m] → easting, northing, height [m].
+        Shape (4, 4), float64: model frame [m] → easting, northing in the unit of the CRS (metres, or feet where it counts in feet),
+        height [m].
     method
         IfcMapConversion, IfcMapConversionScaled, IfcRigidOperation, ePSet_MapConversion, coordinates, IfcSite, fit or option.
     confidence
@@ -43,7 +44,7 @@ class Placement:
         return replace(self, evidence=(*self.evidence, *more))
 
     def to_map(self, xyz: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Place model coordinates, shape (n, 3) [m]; returns easting, northing, height [m]."""
+        """Place model coordinates, shape (n, 3) [m]; returns easting, northing [unit of the CRS], height [m]."""
         placed: NDArray[np.float64] = xyz @ self.matrix[:3, :3].T + self.matrix[:3, 3]
         return placed
 
@@ -78,6 +79,20 @@ def matrix_of(
     return np.array([[cos * x, -sin * y, 0, easting], [sin * x, cos * y, 0, northing], [0, 0, z, height], [0, 0, 0, 1]], dtype=np.float64)
 
 
+def crs_unit_m(crs: str) -> float:
+    """Return the length of the unit that eastings of a projected CRS count in [m]."""
+    axes = parse_crs(crs).axis_info
+    return float(axes[0].unit_conversion_factor) if axes else 1.0
+
+
+def in_crs_unit(matrix: NDArray[np.float64], crs: str) -> NDArray[np.float64]:
+    """Return a placement matrix in metres as one that gives eastings and northings in the unit of the CRS."""
+    unit = crs_unit_m(crs)
+    if abs(unit - 1.0) < 1e-12:
+        return matrix
+    return np.diag([1 / unit, 1 / unit, 1.0, 1.0]) @ matrix
+
+
 def inside_area_of_use(crs: str, easting: float, northing: float) -> bool:
     """Tell whether a position [m] lies in the area of use of a projected CRS, with one degree of tolerance.
 
@@ -85,7 +100,8 @@ def inside_area_of_use(crs: str, easting: float, northing: float) -> bool:
     -----
     The position must also come back from longitude and latitude: far outside, a projection may fold over into its own area.
     """
-    area = parse_crs(crs).area_of_use
+    area, unit = parse_crs(crs).area_of_use, crs_unit_m(crs)
+    easting, northing = easting / unit, northing / unit
     lon, lat = transform_xy(crs, "EPSG:4490", np.array([easting]), np.array([northing]))
     if not (np.isfinite(lon[0]) and np.isfinite(lat[0])):
         return False

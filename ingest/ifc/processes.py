@@ -21,13 +21,15 @@ def _run(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
         raise NotFoundError(f"upload {upload.id}: not all of {upload.name} is here", hint="go on with the upload")
     options = UploadOptions(
         name=inputs.get("name") or path.stem,
-        stage=inputs["stage"],
+        stage=inputs.get("stage"),
         note=inputs.get("note"),
         building_code=inputs.get("building_code"),
         crs=inputs.get("crs"),
         origin=tuple(inputs["origin"]) if "origin" in inputs else None,
         rotation_deg=inputs.get("rotation_deg"),
         fit_to=inputs.get("fit_to"),
+        version_of=inputs.get("version_of"),
+        project_code=inputs.get("project_code"),
     )
 
     def tell(done: int, of: int) -> None:
@@ -50,13 +52,13 @@ def offered() -> Iterable[Process]:
     def said(en: str, zh: str, schema: dict[str, Any]) -> Input:
         return Input(Names(en=en, zh=zh), schema, required=False)
 
-    stages = ["planning", "design", "construction", "completion", "operation"]
+    stages = ["planning", "design", "construction_drawing", "construction", "completion", "operation"]
     inputs = {
         "upload": Input(
             Names(en="Id of a complete upload", zh="已完成上传的编号"), {"type": "string", "pattern": "^[0-9a-f-]{36}$"}, required=True
         ),
         "name": said("Name for people", "名称", text),
-        "stage": said("Project stage", "项目阶段", {"type": "string", "enum": stages, "default": "completion"}),
+        "stage": said("Project stage", "项目阶段", {"type": "string", "enum": stages}),
         "note": said("Shown with the model", "备注", {"type": "string", "maxLength": 2000}),
         "building_code": said("Building it belongs to", "所属建筑编码", text),
         "crs": said("Projected CRS", "投影坐标系", text),
@@ -71,6 +73,8 @@ def offered() -> Iterable[Process]:
             {"type": "number", "minimum": -360, "maximum": 360},
         ),
         "fit_to": said("Lay the model onto the footprint of this building", "将模型对准该建筑的基底轮廓", text),
+        "version_of": said("Model it is a new version of", "所更新的模型", text),
+        "project_code": said("Code of the construction project", "建设项目编码", text),
         "dry_run": said("Do everything but writing", "试运行,不写入", {"type": "boolean", "default": False}),
     }
     return [

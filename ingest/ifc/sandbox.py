@@ -1,35 +1,47 @@
 """Runs the child with limits and turns its end into words; meshes come from `ingest.ifc.meshing`."""
 
+import contextlib
+import ctypes
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cim.errors import SourceSyntaxError
+from cim.errors import SourceSyntaxError, UnsupportedFormatError
 
 _KEPT = (
-    "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONUTF8", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE",
+    "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "PYTHONUTF8", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE",
     "OPENBLAS_L2_SIZE",
 )  # fmt: skip
 _GIB = 1024**3
+_LIBC = ctypes.CDLL(None)
 SEMANTICS_TIMEOUT_S = 600
+DOCUMENT_VERSION = 1
+"""Of what the child writes; one of another version is not taken over."""
 
 
 def limits(size_bytes: int, timeout_s: int) -> Callable[[], None]:
-    """Return what a child does before it becomes a parser: limits of memory, processor time, file size and open files."""
+    """Return what a child does before it becomes a parser: limits of memory, processor time, file size and open files, no network."""
     memory = max(4 * _GIB, 20 * size_bytes)
+    # What a child writes grows with the model; a file that multiplies itself is stopped here.
+    written = max(_GIB, 64 * size_bytes)
 
     def apply() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CPU, (timeout_s, timeout_s + 5))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (8 * _GIB, 8 * _GIB))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+        # Dies with its parent, killed or not (prctl, PR_SET_PDEATHSIG).
+        _LIBC.prctl(1, signal.SIGKILL)
+        # A network of its own, with nothing in it; where the kernel does not let us, the child's audit hook stands alone.
+        with contextlib.suppress(OSError):
+            os.unshare(os.CLONE_NEWNET if os.geteuid() == 0 else os.CLONE_NEWUSER | os.CLONE_NEWNET)
 
     return apply
 
@@ -40,46 +52,113 @@ def child_environment(scratch: Path) -> dict[str, str]:
     Parameters
     ----------
     scratch
-        Its home.
+        Its home, and its folder for temporary files.
     """
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "PYTHONPATH": str(Path(__file__).resolve().parent.parent.parent), "HOME": str(scratch)}
+    root = str(Path(__file__).resolve().parent.parent.parent)
+    return {**kept, "PYTHONPATH": root, "HOME": str(scratch), "TMPDIR": str(scratch)}
 
 
-def _run(argv: list[str], size_bytes: int, timeout_s: int, scratch: Path) -> str:
-    """Run the child; return an empty text or what ended it."""
+def run_child(argv: list[str], size_bytes: int, timeout_s: int, scratch: Path) -> str:
+    """Run the child.
+
+    Parameters
+    ----------
+    argv
+        See `ingest.ifc.child`.
+    size_bytes
+        Of the model; the limits of memory and written bytes follow from it.
+    timeout_s
+        For the whole run, wall clock and CPU [s].
+    scratch
+        Its working folder.
+
+    Returns
+    -------
+    str
+        Empty, or what ended the child.
+    """
     command = [sys.executable, "-m", "ingest.ifc.child", *argv]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=scratch,
-            env=child_environment(scratch),
-            capture_output=True,
-            timeout=timeout_s,
-            preexec_fn=limits(size_bytes, timeout_s),
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"took more than {timeout_s} s"
-    if done.returncode == 0:
+    said = scratch / "child.log"
+    with said.open("wb") as log:
+        child = subprocess.Popen(
+            command, cwd=scratch, env=child_environment(scratch), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            preexec_fn=limits(size_bytes, timeout_s),  # noqa: PLW1509 - limits can be set there only; it takes no lock
+        )  # fmt: skip
+        try:
+            child.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            return f"took more than {timeout_s} s"
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+    if child.returncode == 0:
         return ""
-    if done.returncode < 0:
-        return f"crashed ({signal.Signals(-done.returncode).name})"
-    lines = done.stderr.decode("utf-8", errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else f"exit code {done.returncode}"
+    if child.returncode < 0:
+        return f"crashed ({signal.Signals(-child.returncode).name})"
+    return _last_words(said) or f"exit code {child.returncode}"
+
+
+def _last_words(log: Path) -> str:
+    with log.open("rb") as handle:
+        handle.seek(max(0, log.stat().st_size - 4096))
+        lines = handle.read().decode("utf-8", errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else ""
 
 
 def read_semantics(path: Path, model: Path, size_bytes: int, scratch: Path) -> dict[str, Any]:
-    """Read everything but geometry.
+    """Check the text and read everything but geometry.
+
+    Parameters
+    ----------
+    path
+        For messages.
+    model
+        Plain .ifc file.
+    size_bytes
+        Of the plain file.
+    scratch
+        Folder for the answer; an answer that is there already is taken.
 
     Raises
     ------
     SourceSyntaxError
-        The parser refused, crashed or took too long; this process goes on.
+        The file is damaged, or the parser refused, crashed or took too long; this process goes on.
+    UnsupportedFormatError
+        The file is of a kind that cannot be read.
     """
-    out = scratch / "semantics.json"
-    fault = _run(["semantics", str(model.resolve()), str(out)], size_bytes, SEMANTICS_TIMEOUT_S, scratch)
-    if fault:
-        raise SourceSyntaxError(path, f"the IFC parser failed: {fault}", hint="open and export the model again in the authoring tool")
-    document: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    out = scratch / f"semantics-{DOCUMENT_VERSION}.json"
+    if not out.exists():
+        part = scratch / "semantics.part"
+        fault = run_child(["semantics", str(model.resolve()), str(part)], size_bytes, SEMANTICS_TIMEOUT_S, scratch)
+        if fault:
+            raise SourceSyntaxError(path, f"the IFC parser failed: {fault}", hint="open and export the model again in the authoring tool")
+        part.replace(out)
+    answer: dict[str, Any] = json.loads(out.read_bytes())
+    if "fault" in answer:
+        fields = answer["fault"]
+        kind = UnsupportedFormatError if fields["kind"] == "unsupported" else SourceSyntaxError
+        raise kind(path, fields["message"], where=fields["where"], hint=fields["hint"])
+    document: dict[str, Any] = answer["document"]
     return document
+
+
+def check_ids(path: Path, model: Path, size_bytes: int, scratch: Path, profiles: Sequence[Path]) -> list[dict[str, Any]]:
+    """Check a model against IDS files; see `ingest.ifc.ids_child.check_profiles`.
+
+    Raises
+    ------
+    SourceSyntaxError
+        A profile is missing, or the check crashed or took too long.
+    """
+    for profile in profiles:
+        if not profile.is_file():
+            raise SourceSyntaxError(profile, "no such file", hint="check the path of --ids")
+    out = scratch / "ids.json"
+    argv = ["ids", str(model.resolve()), str(out), *(str(profile.resolve()) for profile in profiles)]
+    fault = run_child(argv, size_bytes, SEMANTICS_TIMEOUT_S, scratch)
+    if fault:
+        raise SourceSyntaxError(path, f"the IDS check failed: {fault}", hint="check the profile, or leave it out")
+    results: list[dict[str, Any]] = json.loads(out.read_bytes())
+    return results

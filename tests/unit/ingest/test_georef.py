@@ -12,6 +12,7 @@ from cim.errors import GeometryError
 from ingest.ifc.crs_names import read_crs_name
 from ingest.ifc.fit import fit_outline, fitted_placement
 from ingest.ifc.georef import PlaceOptions, place_model
+from ingest.ifc.vertical import to_city_datum
 
 EAST, NORTH = 537000.0, 3376000.0  # EPSG:4547: 114.3854 E 30.5036 N, in Wuhan
 
@@ -83,6 +84,35 @@ def test_a_model_in_feet_with_the_scale_of_feet_keeps_its_size():
     placed = place(conversion(scale=0.3048), unit_m=0.3048)
     assert at(placed, 100, 0, 0) == pytest.approx([EAST + 100, NORTH, 20], abs=1e-6)
     assert "contradicts" not in placed.note
+
+
+# New York Long Island, EPSG:2263, counts in US survey feet of 1200/3937 m; position by PROJ.
+US_FOOT = 1200 / 3937
+
+
+def new_york():
+    return pyproj.Proj("EPSG:2263")(-73.9857, 40.7484)
+
+
+@pytest.mark.parametrize("given", [US_FOOT, None])
+def test_a_crs_in_feet_takes_eastings_in_feet_and_keeps_the_size_of_the_model(given):
+    east, north = new_york()
+    placed = place(
+        conversion(
+            crs="EPSG:2263", eastings=east, northings=north, height=100.0, map_unit_m=given, map_unit_given=given is not None, scale=None
+        )
+    )
+    # 30.48006 m are 100 US survey feet; heights are metres of the city.
+    assert at(placed, 100 * US_FOOT, 0, 3) == pytest.approx([east + 100, north, 100 * US_FOOT + 3], abs=1e-6)
+    lon, lat = placed.lon_lat(np.zeros(3))
+    assert (lon, lat) == (pytest.approx(-73.9857, abs=2e-5), pytest.approx(40.7484, abs=2e-5))
+    assert "counts in US survey foot" in placed.note
+
+
+def test_the_operator_speaks_in_the_unit_of_the_crs():
+    east, north = new_york()
+    placed = place(options=PlaceOptions("EPSG:2263", (east, north, 5.0), 90.0))
+    assert at(placed, 100 * US_FOOT, 0, 3) == pytest.approx([east, north + 100, 8], abs=1e-6)
 
 
 def test_true_north_is_never_added_to_a_conversion():
@@ -231,3 +261,18 @@ def test_a_rectangle_fits_two_ways_and_that_is_said():
     placed = fitted_placement(fit, "EPSG:4547", "B", None, 0.0, 12.0)
     assert "it fits as well" in placed.note
     assert placed.confidence == "medium"
+
+
+def test_heights_of_another_datum_are_converted_where_that_is_known_and_doubted_where_not():
+    placed = place(conversion())
+    # EPSG operation 5447: Baltic 1977 height + 0.4 m = Black Sea height.
+    assert to_city_datum(placed, "EPSG:5705", "EPSG:5735").matrix[2, 3] == pytest.approx(20.4, abs=1e-9)
+    # Published heights of the levelling origin at Qingdao: 72.289 m (1956), 72.2604 m (1985).
+    assert to_city_datum(placed, "1956黄海高程系", "EPSG:5737").matrix[2, 3] == pytest.approx(20 - 0.0286, abs=1e-9)
+    same = to_city_datum(placed, "urn:ogc:def:crs:EPSG::5737", "EPSG:5737")
+    assert same.matrix[2, 3] == 20
+    assert same.confidence == "high"
+    doubted = to_city_datum(placed, "EPSG:5703", "EPSG:5737")
+    assert (doubted.matrix[2, 3], doubted.confidence) == (20, "medium")
+    assert "no transformation without a missing grid" in doubted.note
+    assert "not understood" in to_city_datum(placed, "site zero", "EPSG:5737").note
