@@ -150,13 +150,16 @@ def propose_from_bim(connection: Connection, division: str | None, codes: Sequen
 
     Notes
     -----
-    A zone is the set of spaces with the same value of an occupancy zone. The floor is the rank of the storey's elevation: from -0.3 m
+    A zone is an IfcZone that calls itself a unit, or the set of spaces with the same value of an occupancy zone.
+    The floor is the rank of the storey's elevation: from -0.3 m
     upward 1, 2, …, below -1, -2, …; a zone on several storeys lies on the lowest one above ground. The room is the number in the name, or
     the place of its letter in the alphabet. Of several models of a building the newest with units counts.
     """
     named, why = _eligible(connection, division, codes, than_bim=False)
     rows = connection.execute(
-        """SELECT m.building_code, m.code, s.code, s.name, s.long_name, s.floor_area_m2, s.attributes, t.elevation_m
+        """SELECT m.building_code, m.code, s.code, s.name, s.long_name, s.floor_area_m2, s.attributes, t.elevation_m,
+                  ARRAY(SELECT coalesce(n.long_name, n.name) FROM bim_member k JOIN bim_node n ON n.code = k.node_code AND n.kind = 'zone'
+                        WHERE k.member_code = s.code AND coalesce(n.long_name, n.name) IS NOT NULL ORDER BY 1)
            FROM bim_model m JOIN bim_space s ON s.model_code = m.code LEFT JOIN bim_storey t ON t.code = s.storey_code
            JOIN building b ON b.code = m.building_code AND b.status = 'existing'
            WHERE (%(division)s::text IS NULL OR b.division_code LIKE %(division)s || '%%') AND (%(all)s OR b.code = ANY(%(codes)s))
@@ -188,9 +191,11 @@ def propose_from_bim(connection: Connection, division: str | None, codes: Sequen
 def _of_model(building: str, model: str, spaces: Sequence[Sequence[Any]], floors: Mapping[float, int]) -> tuple[list[Unit], dict[str, str]]:
     groups: dict[tuple[str, str], list[Sequence[Any]]] = defaultdict(list)
     for space in spaces:
-        code, name, long_name, _, properties, _ = space
+        code, name, long_name, _, properties, _, zones = space
         values = [(key, value) for content in properties.values() for key, value in content.items() if isinstance(value, str)]
-        zone = next((value for key, value in values if key in _ZONES and (key == "户号" or unit_label(value, zone=True) is not None)), None)
+        zone = next((one for one in zones if unit_label(one, zone=True) is not None), None) or next(
+            (value for key, value in values if key in _ZONES and (key == "户号" or unit_label(value, zone=True) is not None)), None
+        )
         if zone:
             groups["zone", zone].append(space)
         elif any(unit_label(text) is not None for text in (name, long_name, *(v for k, v in values if k in _CATEGORIES)) if text):

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cim.errors import GeometryError, SourceSyntaxError
+from ingest.ifc.conversion import Box
 from ingest.ifc.findings import Finding, check_document
-from ingest.ifc.georef import Box, place_model
+from ingest.ifc.georef import place_model
 from ingest.ifc.options import UploadOptions
 from ingest.ifc.placement import Placement
 from ingest.ifc.sandbox import read_semantics

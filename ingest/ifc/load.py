@@ -14,8 +14,9 @@ from cim.db.bim_stages import StageLog
 from cim.db.engine import Connection
 from cim.errors import CimError, ConflictError, GeometryError
 from cim.settings import Settings
+from ingest.ifc.conversion import Box
 from ingest.ifc.fit_target import FitTarget, fetch_target, lay_onto
-from ingest.ifc.georef import HINT, Box
+from ingest.ifc.georef import HINT
 from ingest.ifc.inspection import ModelReport, place, read_model
 from ingest.ifc.meshing import Mesher
 from ingest.ifc.options import UploadOptions

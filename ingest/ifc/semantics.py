@@ -1,7 +1,7 @@
 """Everything of a model but geometry, read inside the child process in one pass over its relations. Nothing is decided here."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Any
 
 import ifcopenshell
@@ -9,6 +9,7 @@ import ifcopenshell.util.placement
 
 from ingest.ifc.georef_facts import read_facts
 from ingest.ifc.properties import PropertyReader, text
+from ingest.ifc.relations import STOREYS, Relations, guid, of
 from ingest.ifc.units import Units
 
 SKIPPED = ("IfcFeatureElement", "IfcVirtualElement")
@@ -16,97 +17,7 @@ _KINDS = (
     ("project", "IfcProject"), ("site", "IfcSite"), ("building", "IfcBuilding"), ("facility", "IfcFacility"), ("alignment", "IfcAlignment"),
     ("zone", "IfcZone"), ("zone", "IfcSpatialZone"), ("system", "IfcSystem"), ("group", "IfcGroup"),
 )  # fmt: skip
-_STOREYS = ("IfcBuildingStorey", "IfcFacilityPart")
 _COUNTED_ELSEWHERE = ("IfcElement", "IfcSpatialElement", "IfcSpatialStructureElement", "IfcAlignment")
-
-
-def guid(item: Any) -> str:  # noqa: ANN401 - IFC entity
-    """Return the GlobalId of an object; its number in the file where it has none."""
-    return (text(item.GlobalId) or f"#{item.id()}")[:40]
-
-
-def _of(model: Any, name: str) -> list[Any]:  # noqa: ANN401 - IFC file
-    """Return the entities of a class, none where the schema has no such class."""
-    try:
-        return list(model.by_type(name))
-    except RuntimeError:
-        return []
-
-
-class _Relations:
-    """The relations of a model by instance number."""
-
-    def __init__(self, model: Any) -> None:  # noqa: ANN401 - IFC file
-        self.parent: dict[int, Any] = {}
-        self.children: dict[int, list[Any]] = defaultdict(list)
-        self.container: dict[int, Any] = {}
-        self.type: dict[int, Any] = {}
-        self.host: dict[int, Any] = {}
-        self.definitions: dict[int, list[Any]] = defaultdict(list)
-        self.material: dict[int, Any] = {}
-        self.classes: dict[int, list[Any]] = defaultdict(list)
-        self.members: dict[int, list[Any]] = defaultdict(list)
-        self._read_tree(model)
-        self._read_definitions(model)
-        self._read_groups(model)
-
-    def _read_tree(self, model: Any) -> None:  # noqa: ANN401 - IFC file
-        for name in ("IfcRelAggregates", "IfcRelNests"):
-            for relation in _of(model, name):
-                for part in relation.RelatedObjects or ():
-                    self.parent.setdefault(part.id(), relation.RelatingObject)
-                    self.children[relation.RelatingObject.id()].append(part)
-        for relation in _of(model, "IfcRelContainedInSpatialStructure"):
-            for part in relation.RelatedElements or ():
-                self.container.setdefault(part.id(), relation.RelatingStructure)
-        opened = {relation.RelatedOpeningElement.id(): relation.RelatingBuildingElement for relation in _of(model, "IfcRelVoidsElement")}
-        for relation in _of(model, "IfcRelFillsElement"):
-            host = opened.get(relation.RelatingOpeningElement.id())
-            if host is not None:
-                self.host[relation.RelatedBuildingElement.id()] = host
-
-    def _read_definitions(self, model: Any) -> None:  # noqa: ANN401 - IFC file
-        for relation in _of(model, "IfcRelDefinesByType"):
-            for part in relation.RelatedObjects or ():
-                self.type[part.id()] = relation.RelatingType
-        for relation in _of(model, "IfcRelDefinesByProperties"):
-            definition = relation.RelatingPropertyDefinition
-            # IfcPropertySetDefinitionSet is a list of definitions in place of one.
-            several = definition.wrappedValue if definition.is_a("IfcPropertySetDefinitionSet") else (definition,)
-            for part in relation.RelatedObjects or ():
-                self.definitions[part.id()].extend(several)
-        for relation in _of(model, "IfcRelAssociatesMaterial"):
-            for part in relation.RelatedObjects or ():
-                self.material.setdefault(part.id(), relation.RelatingMaterial)
-        for relation in _of(model, "IfcRelAssociatesClassification"):
-            for part in relation.RelatedObjects or ():
-                self.classes[part.id()].append(relation.RelatingClassification)
-
-    def _read_groups(self, model: Any) -> None:  # noqa: ANN401 - IFC file
-        for relation in _of(model, "IfcRelAssignsToGroup"):
-            if relation.RelatingGroup is not None:
-                self.members[relation.RelatingGroup.id()].extend(relation.RelatedObjects or ())
-        for relation in _of(model, "IfcRelReferencedInSpatialStructure"):
-            if relation.RelatingStructure.is_a("IfcSpatialZone"):
-                self.members[relation.RelatingStructure.id()].extend(relation.RelatedElements or ())
-
-    def whole(self, item: Any) -> Any:  # noqa: ANN401 - IFC entities
-        """Return what an element is part of, or whose opening it fills; None where it stands alone."""
-        return self.parent.get(item.id()) or self.host.get(item.id())
-
-    def places(self, item: Any) -> tuple[str | None, str | None]:  # noqa: ANN401 - IFC entity
-        """Return GlobalIds of the storey and of the space that hold an element, itself or by what it is part of."""
-        storey = space = None
-        seen: set[int] = set()
-        while item is not None and item.id() not in seen:
-            seen.add(item.id())
-            if item.is_a("IfcSpace") and space is None and len(seen) > 1:
-                space = guid(item)
-            if any(item.is_a(name) for name in _STOREYS) and len(seen) > 1:
-                storey = guid(item)
-                break
-            item = self.container.get(item.id()) or self.whole(item)
-        return storey, space
 
 
 def _materials(material: Any, unit_m: float) -> list[dict[str, Any]]:  # noqa: ANN401 - IFC entity
@@ -158,7 +69,7 @@ class _Reader:
         self.model = model
         self.units = Units(model)
         self.unit_m = self.units.length_m()
-        self.links = _Relations(model)
+        self.links = Relations(model)
         self.properties = PropertyReader(self.units)
 
     def set_numbers(self, item: Any) -> list[int]:  # noqa: ANN401 - IFC entity
@@ -188,7 +99,7 @@ class _Reader:
         """Return the elements of the model."""
         found = []
         layers: dict[int, list[dict[str, Any]]] = {}
-        for element in _of(self.model, "IfcElement"):
+        for element in of(self.model, "IfcElement"):
             if any(element.is_a(name) for name in SKIPPED):
                 continue
             number = element.id()
@@ -220,14 +131,14 @@ class _Reader:
                 "storey": self.links.places(space)[0], "classifications": self.classifications(space), "sets": self.set_numbers(space),
                 "has_shape": space.Representation is not None,
             }
-            for space in _of(self.model, "IfcSpace")
+            for space in of(self.model, "IfcSpace")
         ]  # fmt: skip
 
     def storeys(self) -> list[dict[str, Any]]:
         """Return storeys and parts of facilities; elevations in project units."""
         found = []
-        for name in _STOREYS:
-            for storey in _of(self.model, name):
+        for name in STOREYS:
+            for storey in of(self.model, name):
                 elevation, source = getattr(storey, "Elevation", None), "attribute"
                 if elevation is None and storey.is_a("IfcBuildingStorey"):
                     elevation, source = _height_of(storey), "placement"
@@ -246,7 +157,7 @@ class _Reader:
         """Return the tree above the storeys, and zones, systems and groups with their members."""
         found, seen = [], set()
         for kind, name in _KINDS:
-            for node in _of(self.model, name):
+            for node in of(self.model, name):
                 if node.id() in seen:
                     continue
                 seen.add(node.id())
@@ -264,7 +175,7 @@ class _Reader:
         """Return the sets of map conversions by object, as the file has them."""
         found: dict[int, dict[str, dict[str, Any]]] = {}
         for name in ("IfcProject", "IfcSite", "IfcBuilding"):
-            for item in _of(self.model, name):
+            for item in of(self.model, name):
                 for number in self.set_numbers(item):
                     one = self.properties.sets[number]
                     if one.get("raw"):
@@ -274,7 +185,7 @@ class _Reader:
     def building_texts(self) -> list[str]:
         """Return the texts of the buildings among which a building code may be."""
         found: list[str] = []
-        for building in _of(self.model, "IfcBuilding"):
+        for building in of(self.model, "IfcBuilding"):
             found += [str(word) for word in (building.Name, building.LongName, getattr(building, "Description", None)) if word]
             found += [str(reference["code"]) for reference in self.classifications(building) if reference["code"]]
             for number in self.set_numbers(building):
@@ -291,7 +202,7 @@ def _height_of(storey: Any) -> float | None:  # noqa: ANN401 - IFC entity
         return None
 
 
-def _alignment_length(node: Any, links: _Relations) -> float | None:  # noqa: ANN401 - IFC entity
+def _alignment_length(node: Any, links: Relations) -> float | None:  # noqa: ANN401 - IFC entity
     """Return the sum of the horizontal segments of an alignment, in project units; None where it has none."""
     lengths = [
         float(segment.DesignParameters.SegmentLength)
@@ -327,17 +238,17 @@ def read_semantics(model: Any) -> dict[str, Any]:  # noqa: ANN401 - IFC file
         Open IFC file.
     """
     reader = _Reader(model)
-    applications = _of(model, "IfcApplication")
+    applications = of(model, "IfcApplication")
     raw = reader.raw_sets()
     elements, spaces, storeys, nodes = reader.elements(), reader.spaces(), reader.storeys(), reader.nodes()
     others = Counter(
-        product.is_a() for product in _of(model, "IfcProduct") if not any(product.is_a(name) for name in _COUNTED_ELSEWHERE)
+        product.is_a() for product in of(model, "IfcProduct") if not any(product.is_a(name) for name in _COUNTED_ELSEWHERE)
     )  # fmt: skip
-    others.update(item.is_a() for item in _of(model, "IfcElement") if any(item.is_a(name) for name in SKIPPED))
+    others.update(item.is_a() for item in of(model, "IfcElement") if any(item.is_a(name) for name in SKIPPED))
     return {
         "schema": model.schema_identifier,
         "n_instances": len(model.entity_names()),
-        "n_products": len(_of(model, "IfcProduct")),
+        "n_products": len(of(model, "IfcProduct")),
         "unit_m": reader.unit_m,
         "header": _header(model),
         "tool": text(applications[0].ApplicationFullName) if applications else None,

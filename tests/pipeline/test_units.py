@@ -11,6 +11,7 @@ from cim.db.unit_proposals import unit_label
 from cim.errors import CodeError
 from tests.pipeline.test_ingest import GOOD, SQUARE, city, ingest, rows, write_layer  # noqa: F401 - city is a fixture
 from tests.support.cli import run_cim
+from tests.support.ifc_files import write_model
 
 
 @pytest.fixture
@@ -238,3 +239,19 @@ def test_a_model_whose_rooms_are_only_rooms_gives_no_units_and_says_why(house, s
     found = propose(house, "--from", "bim")
     assert (found["proposed"], list(found["not_proposed"])) == (0, [house[1]])
     assert "calls itself a unit" in found["not_proposed"][house[1]]
+
+
+def test_a_zone_of_the_model_that_calls_itself_a_flat_becomes_a_unit(house, tmp_path):
+    body = """#40=IFCSPACE('0000000000000000000040',$,'1','Living',$,#10,#17,.ELEMENT.,.INTERNAL.,$);
+#41=IFCSPACE('0000000000000000000041',$,'2','Bath',$,#10,#17,.ELEMENT.,.INTERNAL.,$);
+#42=IFCBUILDINGSTOREY('0000000000000000000042',$,'Ground',$,$,$,$,$,.ELEMENT.,0.);
+#43=IFCRELAGGREGATES('0000000000000000000043',$,$,$,#42,(#40,#41));
+#44=IFCZONE('0000000000000000000044',$,'Flat 7',$,$,$);
+#45=IFCRELASSIGNSTOGROUP('0000000000000000000045',$,$,$,(#40,#41),$,#44);"""
+    result = run_cim(house[0], "bim", "upload", write_model(tmp_path, body), "--building-code", house[1])
+    assert result.code == 0, result.err
+    assert propose(house, house[1], "--from", "bim")["proposed"] == 1
+    # Both rooms have the wall's body, 4 m x 2 m.
+    assert rows(house[0], f"SELECT name, floor, floor_area_m2 FROM unit WHERE building_code = '{house[1]}' AND status = 'existing'") == [
+        ("Flat 7", 1, pytest.approx(16.0, abs=0.01))
+    ]
