@@ -238,28 +238,3 @@ def require_place(connection: Connection, code: str) -> None:
     row = connection.execute("SELECT georef_note, fix_hint FROM bim_model WHERE code = %s AND placement IS NULL", [code]).fetchone()
     if row is not None:
         raise ConflictError(f"model {code} has no place: {row[0]}", hint=row[1] or f"cim bim place {code} --fit-to <building code>")
-
-
-def fetch_as_built(connection: Connection, code: str) -> dict[str, Any]:
-    """Return what a model says of its building: height, storeys that have rooms (or, without rooms, elements), outline as WKB (EPSG:4490).
-
-    Raises
-    ------
-    NotFoundError
-        No model has this code.
-    """
-    row = connection.execute(
-        """WITH used AS (
-               SELECT t.number FROM bim_storey t WHERE t.model_code = %(code)s AND t.number IS NOT NULL AND CASE
-                   WHEN EXISTS (SELECT 1 FROM bim_space s WHERE s.model_code = %(code)s AND s.storey_code IS NOT NULL)
-                   THEN EXISTS (SELECT 1 FROM bim_space s WHERE s.storey_code = t.code) ELSE t.n_elements > 0 END)
-           SELECT m.building_code, m.stage, m.status, m.fix_hint, m.project_code, round(m.height_m::numeric, 2)::float8,
-                  (SELECT nullif(count(DISTINCT number) FILTER (WHERE number > 0), 0) FROM used),
-                  (SELECT CASE WHEN count(*) > 0 THEN count(DISTINCT number) FILTER (WHERE number < 0) END FROM used), ST_AsBinary(m.geom)
-           FROM bim_model m WHERE m.code = %(code)s""",
-        {"code": code},
-    ).fetchone()
-    if row is None:
-        raise NotFoundError(f"no BIM model has the code {code!r}", hint="cim bim list")
-    names = ("building_code", "stage", "status", "fix_hint", "project_code", "height_m", "storeys_above", "storeys_below", "outline")
-    return dict(zip(names, row, strict=True))

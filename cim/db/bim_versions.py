@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 from cim.db.engine import Connection
 from cim.errors import InvalidParameterError, NotFoundError
 
+_LOADED = ("code", "stage", "building_code", "project_code", "status", "options", "fix", "unplaced")
 Part = tuple[str, int]
 """GlobalId and occurrence."""
 
@@ -15,11 +16,12 @@ Part = tuple[str, int]
 def find_loaded(connection: Connection, sha256: str) -> dict[str, Any] | None:
     """Return code, options and columns that options decide of the model whose current version a file is; None where there is none."""
     row = connection.execute(
-        """SELECT m.code, m.stage, m.building_code, m.project_code, m.status, coalesce(v.options, '{}'::jsonb)
+        """SELECT m.code, m.stage, m.building_code, m.project_code, m.status, coalesce(v.options, '{}'::jsonb), m.fix_hint,
+                  CASE WHEN m.placement IS NULL THEN m.georef_note END
            FROM bim_model m LEFT JOIN bim_version v ON v.model_code = m.code AND v.version = m.version WHERE m.sha256 = %s""",
         [sha256],
     ).fetchone()
-    return None if row is None else dict(zip(("code", "stage", "building_code", "project_code", "status", "options"), row, strict=True))
+    return None if row is None else dict(zip(_LOADED, row, strict=True))
 
 
 def find_earlier(connection: Connection, sha256: str) -> tuple[str, int] | None:

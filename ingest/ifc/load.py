@@ -107,7 +107,8 @@ class _Upload:
         with engine.connect(self.settings) as connection:
             city = self._ask_store(connection)
         if city.loaded is not None and self._says_nothing_new(city.loaded):
-            return {"code": city.loaded["code"], "unchanged": True, "status": city.loaded["status"], "file": self.path.name}
+            known = {key: city.loaded[key] for key in ("code", "status", "unplaced", "fix")}
+            return {**known, "unchanged": True, "file": self.path.name}
         with self.stage("received") as detail:
             detail |= {"file": self.path.name, "size_bytes": self.text.size_bytes, "schema": self.text.schema}
         # The kernel opens the model while its semantics are read.

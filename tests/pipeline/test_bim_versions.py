@@ -173,17 +173,3 @@ def test_a_building_code_in_the_model_binds_it_and_an_unknown_one_is_named(city,
     add_building(city)
     other = upload(city, write_model(tmp_path, f"{named}\n{SECOND_WALL}", name="c.ifc"))
     assert (other["building_code"], other["link_method"]) == (BUILDING, "property")
-
-
-def test_an_as_built_model_corrects_its_building_when_told_to(city, tmp_path):
-    add_building(city)
-    code = upload(city, write_model(tmp_path), "--stage", "design", "--building-code", BUILDING)["code"]
-    assert "is of the stage design" in run_cim(city, "bim", "accept", code).err
-    assert run_cim(city, "bim", "bind", code, "--stage", "completion").code == 0
-    look = run_cim(city, "bim", "accept", code, "--dry-run", "--json").json()
-    assert {one["attribute"]: (one["old"], one["new"]) for one in look["changes"]}["height_m"] == (12.0, 3.0)
-    assert "nobody can be asked" in run_cim(city, "bim", "accept", code, "--json").err
-    assert rows(city, "SELECT height_m FROM building") == [(12.0,)]
-    assert run_cim(city, "bim", "accept", code, "--yes", "--json").json()["written"] is True
-    assert rows(city, "SELECT height_m, storeys_above FROM building") == [(3.0, 4)]
-    assert rows(city, "SELECT height_m FROM building_history") == [(12.0,)]
