@@ -1,4 +1,4 @@
-"""``cim bim list|show|diff|place|bind|accept|remove``: models that are in the store."""
+"""``cim bim list|show|diff|place|bind|remove``: models that are in the store."""
 
 import getpass
 from collections.abc import Callable
