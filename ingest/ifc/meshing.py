@@ -198,7 +198,9 @@ class Mesher:
         child.stdin.write(f"{target}\n")
         child.stdin.flush()
         while line := self._line(deadline):
-            progress(int(line))
+            # The kernel prints to the same pipe when it is puzzled.
+            if line.strip().isdigit():
+                progress(int(line))
         if child.poll() != 0:
             raise self._fault()
 
