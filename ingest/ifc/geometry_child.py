@@ -8,9 +8,12 @@ name, is tried without its openings, then as the box of its points, and the rest
 """
 
 import ctypes
+import itertools
 import json
+import mmap
 import os
 import signal
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -29,7 +32,9 @@ KERNEL: Literal["hybrid-cgal-simple-opencascade"] = "hybrid-cgal-simple-opencasc
 VERSION = f"1 {ifcopenshell.version} {KERNEL}"
 SILENT_S = 120
 SINGLE_S = 60
-_PARTS_PER_WORKER = 3
+_TELL_S = 0.5
+_MOST_WORKERS = 64
+_COUNT = struct.Struct("<q")
 _LIBC = ctypes.CDLL(None)
 _FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.system")
 _BODY = ("Body", "Facetation", "Tessellation", "Body-FallBack", "Surface", "Lighting", "CoG")
@@ -115,28 +120,30 @@ class Coordinator:
         self._model, self._folder = model, folder
         self._facts = {one["id"]: one for one in facts}
         self._number = 0
+        # Workers count here what they have done; each has a slot of its own.
+        self._counts = mmap.mmap(-1, _COUNT.size * _MOST_WORKERS)
         self.faults: dict[int, str] = {}
 
     def run(self, ids: list[int], workers: int) -> None:
         """Mesh elements; what has no shape in the end and should have one is in `faults`."""
         # Neighbours in the file cost alike (walls with openings, then furniture): every part gets some of all.
-        n_parts = max(1, min(len(ids), workers * _PARTS_PER_WORKER))
-        waiting = [ids[i::n_parts] for i in range(n_parts)] if ids else []
+        # One part per worker: what the kernel keeps for elements alike is lost between parts.
+        parts = [ids[i::workers] for i in range(min(workers, len(ids)))]
         running: dict[int, tuple[list[int], Path]] = {}
-        done = 0
-        while waiting or running:
-            while waiting and len(running) < workers:
-                part = waiting.pop(0)
-                out = self._new_file()
-                running[self._fork(lambda frames, part=part: self._quick(frames, part), out)] = (part, out)  # type: ignore[misc]  # mypy does not see the default
+        for slot, part in enumerate(parts):
+            out = self._new_file()
+            running[self._fork(lambda frames, part=part, slot=slot: self._quick(frames, part, slot), out)] = (part, out)  # type: ignore[misc]  # mypy does not see the defaults
+        while running:
             pid, fault = self._next_end(running)
             part, out = running.pop(pid)
             found = elements_in(out)
             left = [number for number in part if number not in found]
             if fault or left:
                 self._carefully(left, fault)
-            done += len(part)
-            print(done, flush=True)  # noqa: T201 - the pipe to the parent
+        self._tell(len(ids))
+
+    def _tell(self, done: int) -> None:
+        print(done, flush=True)  # noqa: T201 - the pipe to the parent
 
     def _new_file(self) -> Path:
         self._number += 1
@@ -160,7 +167,11 @@ class Coordinator:
 
     def _next_end(self, running: dict[int, tuple[list[int], Path]]) -> tuple[int, str]:
         """Wait for a worker; one whose file has not grown for long is killed."""
+        said = time.monotonic()
         while True:
+            if time.monotonic() - said > _TELL_S:
+                said = time.monotonic()
+                self._tell(sum(count for (count,) in _COUNT.iter_unpack(self._counts[:])))
             for pid, (_, out) in running.items():
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
@@ -171,13 +182,14 @@ class Coordinator:
                     return pid, f"no element in {SILENT_S} s"
             time.sleep(0.005)
 
-    def _quick(self, frames: Frames, ids: list[int]) -> None:
+    def _quick(self, frames: Frames, ids: list[int], slot: int) -> None:
         wanted = [self._model.by_id(number) for number in ids]
         iterator: Any = ifcopenshell.geom.iterator(_settings(openings=True), self._model, 1, include=wanted, geometry_library=KERNEL)
         if not iterator.initialize():
             return
-        while True:
+        for done in itertools.count(1):
             frames.add(iterator.get(), MESHED)
+            _COUNT.pack_into(self._counts, _COUNT.size * slot, done)
             if not iterator.next():
                 return
 

@@ -26,6 +26,7 @@ from ingest.ifc.step_hash import StepHashes, hash_file
 
 WORKERS = 2
 TIMEOUT_S = 3600
+_MOST_WORKERS = 64
 _LARGE = 100_000_000
 """Models above this size are parsed once at a time: two parsers at once would hold too much memory [byte]."""
 _WITNESSES = 3
@@ -84,7 +85,7 @@ class Mesher:
         self._path, self._model, self._size = path, model, size_bytes
         self._folder = scratch / "geometry"
         self._folder.mkdir(exist_ok=True)
-        self._workers = workers
+        self._workers = max(1, min(workers, _MOST_WORKERS))
         self._scratch = scratch
         self._child: subprocess.Popen[str] | None = None
         self._hashes: list[StepHashes] = []
