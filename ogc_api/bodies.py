@@ -59,13 +59,15 @@ def not_editable(collection_id: str) -> MethodError:
     return MethodError(f"collection {collection_id}: its features cannot be edited, they come from surveys and models")
 
 
-def read_feature(body: bytes, content_type: str, collection: Collection, *, whole: bool) -> Sent:
+def read_feature(body: bytes, content_type: str, collection: Collection, *, whole: bool, creating: bool = False) -> Sent:
     """Check a GeoJSON feature, or a part of one (JSON merge patch, RFC 7396).
 
     Parameters
     ----------
     whole
         The body is the whole feature: attributes that are missing have no value.
+    creating
+        It is a new one.
 
     Raises
     ------
@@ -82,11 +84,11 @@ def read_feature(body: bytes, content_type: str, collection: Collection, *, whol
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise wrong("whole", body[:60].decode(errors="replace"), f"JSON in UTF-8 ({error})") from error
-    if (fault := next(iter(_validator(collection.id, whole=whole).iter_errors(document)), None)) is not None:
+    if (fault := next(iter(_validator(collection.id, whole=whole, creating=creating).iter_errors(document)), None)) is not None:
         place = ".".join(map(str, fault.absolute_path)) or "whole"
         raise InvalidBodyError(f"body, {place}: {fault.message[:300]}; expected what /collections/{collection.id}/schema says")
     properties = document.get("properties") or {}
-    names = {one.name: one for one in writable(collection)}
+    names = {one.name: one for one in writable(collection, creating=creating)}
     values = {name: _value(properties[name], one) for name, one in names.items() if name in properties}
     if whole:
         values |= {name: None for name in names if name not in properties and name not in _KEPT_WHERE_MISSING}
@@ -136,9 +138,9 @@ def placed(geometry: Any, choice: OutputCrs) -> Any:  # noqa: ANN401 - any JSON 
     return moved
 
 
-def body_schema(collection: Collection, *, whole: bool) -> dict[str, Any]:
+def body_schema(collection: Collection, *, whole: bool, creating: bool = False) -> dict[str, Any]:
     """Return the JSON Schema of a body: a feature, or a part of one."""
-    editable = {one.name for one in writable(collection)}
+    editable = {one.name for one in writable(collection, creating=creating)}
     properties = {one.name: _property(one) if one.name in editable else {} for one in collection.attributes}
     made: dict[str, Any] = {
         "type": "object",
@@ -168,8 +170,8 @@ def _property(one: Attribute) -> dict[str, Any]:
 
 
 @cache
-def _validator(collection_id: str, *, whole: bool) -> Draft202012Validator:
-    return Draft202012Validator(body_schema(collections()[collection_id], whole=whole))
+def _validator(collection_id: str, *, whole: bool, creating: bool) -> Draft202012Validator:
+    return Draft202012Validator(body_schema(collections()[collection_id], whole=whole, creating=creating))
 
 
 def _value(value: Any, one: Attribute) -> Any:  # noqa: ANN401 - any JSON value

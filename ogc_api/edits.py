@@ -78,8 +78,11 @@ async def _options(request: Request, writes: tuple[str, ...]) -> Response:
 async def _create(request: Request) -> Response:
     write = await _begin(request)
     choice = _content_crs(request, write.current)
-    sent = bodies.read_feature(await request.body(), request.headers.get("content-type", ""), write.collection, whole=True)
-    outline = _outline(sent, write.collection, choice)
+    body, content_type = await request.body(), request.headers.get("content-type", "")
+    sent = bodies.read_feature(body, content_type, write.collection, whole=True, creating=True)
+    outline = None
+    if sent.geometry is not None or write.collection.geometry != "LINESTRING":
+        outline = feature_edits.check_outline(bodies.placed(sent.geometry, choice), write.collection.geometry)
 
     def work(connection: Connection, change_set: UUID) -> tuple[str, int]:
         return feature_edits.create_feature(connection, write.collection, sent.values, outline, change_set), 1

@@ -104,7 +104,7 @@ def _operation(
 
 
 def _write(summary: str, name: str, collection: Collection, *, whole: bool, responses: dict[str, Any] | None = None) -> dict[str, Any]:
-    schema = _openapi_schema(body_schema(collection, whole=whole))
+    schema = _openapi_schema(body_schema(collection, whole=whole, creating=responses is not None))
     media_types = ("application/geo+json",) if whole else ("application/merge-patch+json",)
     errors = ("400", "401", "403", "404", "405", "409", "412", "415", "422")
     made = _operation(summary, name, [_CODE, _IF_MATCH, _CONTENT_CRS, _REASON], responses or _empty("204"), errors)

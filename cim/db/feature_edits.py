@@ -13,7 +13,7 @@ import shapely
 from psycopg import sql
 
 from cim.crs import STORE_SRID
-from cim.db import succession
+from cim.db import feature_creation, succession
 from cim.db.catalog import Attribute, Collection
 from cim.db.engine import Connection
 from cim.errors import ConflictError, GeometryError, NotFoundError, PreconditionError
@@ -50,15 +50,21 @@ class State:
     values: dict[str, Any]
 
 
-def writable(collection: Collection) -> tuple[Attribute, ...]:
-    """Return the attributes that an edit can set, none for collections that cannot be edited."""
-    names = _WRITABLE.get(collection.table, ())
+def writable(collection: Collection, *, creating: bool = False) -> tuple[Attribute, ...]:
+    """Return the attributes that an edit can set, none for collections that cannot be edited.
+
+    Parameters
+    ----------
+    creating
+        With those that are set when a feature is made, and never again.
+    """
+    names = _WRITABLE.get(collection.table, ()) + (feature_creation.CREATE_ONLY.get(collection.table, ()) if creating else ())
     return tuple(one for one in collection.attributes if one.name in names)
 
 
 def can_create(collection: Collection) -> bool:
-    """Return whether new features can be made by an edit: codes of the others come from surveys and models."""
-    return collection.table == "building"
+    """Return whether new features can be made by an edit: the others come from surveys and models."""
+    return collection.table in _WRITABLE
 
 
 def can_move(collection: Collection) -> bool:
@@ -105,15 +111,19 @@ def create_feature(connection: Connection, collection: Collection, values: Mappi
     Parameters
     ----------
     outline
-        Polygon or multipolygon, EPSG:4490 lon/lat [deg].
+        Geometry of the collection's type, EPSG:4490 lon/lat [deg]; None for a line from node to node.
 
     Raises
     ------
     GeometryError
-        The outline lies in no village or community of the store, or is not valid.
+        It lies in no village or community of the store, or is not valid.
+    InvalidBodyError
+        As `feature_creation.create`.
     """
     if not can_create(collection):
         raise ConflictError(f"collection {collection.id}: its features are made by surveys and models, not by edits")
+    if collection.table != "building":
+        return feature_creation.create(connection, collection, values, outline, change_set)
     return succession.create(connection, values, outline, change_set)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cim.clock import utc_now
 from cim.codes.component import component_class
+from cim.codes.network import CODE_SCHEME, LINE, MAX_SEQUENCE, POINT, PREFIX
 from cim.db import networks
 from cim.db.arrow_copy import constant
 from cim.db.codes import reserve_counts
@@ -19,12 +20,7 @@ from cim.db.engine import Connection
 from cim.ids import new_ids
 from ingest.network.build import Built
 
-PREFIX = {
-    "water": "WA", "rainwater": "RA", "sewage": "SE", "gas": "GA", "heat": "HE", "power": "PO", "lighting": "LI",
-    "telecom": "TE", "road": "RO",
-}  # fmt: skip
-CODE_SCHEME, COMPONENT_SCHEME = "CIM-NET-v1", "CN-MC16"
-_MAX_SEQUENCE = 9_999_999
+COMPONENT_SCHEME = "CN-MC16"
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,9 @@ class Writer:
     def write(self, built: Built) -> Written:
         """Write the rows."""
         networks.lock_writers(self._connection)
-        codes = self._table("network_node", built.nodes, "N", {})
+        codes = self._table("network_node", built.nodes, POINT, {})
         ends = {"start_node": codes.take(pa.array(built.start)), "end_node": codes.take(pa.array(built.end))}
-        self._table("network_edge", built.edges.drop_columns(["start", "end"]), "L", ends)
+        self._table("network_edge", built.edges.drop_columns(["start", "end"]), LINE, ends)
         return Written(self._inserted, self._updated, self._unchanged, self._missing, self._components)
 
     def _table(self, table: str, rows: pa.Table, letter: str, more: dict[str, Any]) -> Any:  # noqa: ANN401 - pyarrow ships no types
@@ -109,7 +105,7 @@ class Writer:
         if not n:
             return []
         year, area = utc_now().year, f"{self._kind}:{letter}:{self._county}"
-        last = reserve_counts(self._connection, CODE_SCHEME, {area: n}, year, limit=_MAX_SEQUENCE)[area]
+        last = reserve_counts(self._connection, CODE_SCHEME, {area: n}, year, limit=MAX_SEQUENCE)[area]
         head = f"{PREFIX[self._kind]}{self._county}-{letter}{year}"
         return [f"{head}{number:06d}" for number in range(last - n + 1, last + 1)]
 

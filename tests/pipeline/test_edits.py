@@ -259,3 +259,60 @@ def test_a_pipe_is_edited_and_taken_out_of_service(call, rows):
     assert call("DELETE", path).status_code == 204
     assert call("GET", path).json()["properties"]["status"] == "abandoned"
     assert rows("SELECT count(*) FROM network_edge_history WHERE code = %s", [line["id"]]) == [(2,)]
+
+
+def test_a_new_address_gets_a_code_its_village_and_can_be_found(call, rows):
+    body = {
+        "type": "Feature", "geometry": {"type": "Point", "coordinates": [114.39525, 30.50815]},
+        "properties": {"full_text": " 新建路  18号 ", "building_code": created(call)[0].rpartition("/")[2]},
+    }  # fmt: skip
+    answer = call("POST", "/collections/addresses/items", body=body, headers=GEOJSON)
+    assert answer.status_code == 201, answer.text
+    path = answer.headers["location"].removeprefix("http://test")
+    found = call("GET", path).json()
+    code, properties = found["id"], found["properties"]
+    assert code.startswith("AD420")
+    assert len(code) == len("AD420111-2026000001")
+    assert (properties["full_text"], properties["road"], properties["house_number"]) == ("新建路 18号", "新建路", "18号")
+    assert properties["division_code"].startswith(code[2:8])
+    assert properties["match_method"] == "edit"
+    assert call("GET", "/collections/addresses/items?q=新建路 18号").json()["numberMatched"] == 1
+    assert rows("SELECT count(*) FROM change_event WHERE collection = 'addresses' AND code = %s", [code])[0][0] >= 1
+    wrong = [
+        {**body, "properties": {}},
+        {**body, "properties": {"full_text": "x", "building_code": "nothing"}},
+        {**body, "geometry": {"type": "Point", "coordinates": [10.0, 50.0]}},
+        {**body, "geometry": None},
+        {**body, "properties": {"full_text": 7}},
+    ]
+    assert [call("POST", "/collections/addresses/items", body=one, headers=GEOJSON).status_code for one in wrong] == [422] * 5
+    assert call("DELETE", path).status_code == 204
+
+
+def test_a_network_grows_by_two_points_and_a_line(call):
+    codes = []
+    for x, height in ((114.3952, 20.0), (114.3955, 19.0)):
+        properties = {"elevation_m": height, "feature": "MANHOLE", "type_code": "WS"}
+        body = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [x, 30.5082]}, "properties": properties}
+        answer = call("POST", "/collections/sewage-points/items", body=body, headers=GEOJSON)
+        assert answer.status_code == 201, answer.text
+        codes.append(answer.json()["id"])
+    line = {"type": "Feature", "geometry": None, "properties": {"start_node": codes[0], "end_node": codes[1], "diameter_mm": 300.0}}
+    answer = call("POST", "/collections/sewage-lines/items", body=line, headers=GEOJSON)
+    assert answer.status_code == 201, answer.text
+    path = answer.headers["location"].removeprefix("http://test")
+    properties = call("GET", path).json()["properties"]
+    # The ends are 28.82 m apart in the plane (pyproj, geodesic on CGCS2000) and 1 m in height.
+    plane = pyproj.Geod(ellps="GRS80").inv(114.3952, 30.5082, 114.3955, 30.5082)[2]
+    assert properties["length_m"] == pytest.approx((plane**2 + 1) ** 0.5, abs=0.02)
+    assert properties["slope"] == pytest.approx(1 / properties["length_m"], abs=1e-4)
+    assert properties["depth_reference"] == "crown"
+    bent = {**line, "geometry": {"type": "LineString", "coordinates": [[114.3952, 30.5082], [114.3953, 30.5083], [114.3955, 30.5082]]}}
+    assert call("POST", "/collections/sewage-lines/items", body=bent, headers=GEOJSON).status_code == 201
+    away = {**line, "geometry": {"type": "LineString", "coordinates": [[114.3952, 30.5082], [114.3965, 30.5082]]}}
+    for one in (away, {**line, "properties": {"start_node": codes[0]}}, {**line, "properties": {"start_node": codes[0], "end_node": "x"}}):
+        assert call("POST", "/collections/sewage-lines/items", body=one, headers=GEOJSON).status_code == 422
+    # A point of another kind is no end; who may only look makes nothing.
+    assert call("POST", "/collections/water-lines/items", body=line, headers=GEOJSON).status_code == 422
+    assert call("POST", "/collections/sewage-lines/items", who=VIEWER, body=line, headers=GEOJSON).status_code == 403
+    assert call("PATCH", path, body={"properties": {"start_node": codes[1]}}, headers=PATCH).status_code == 422
