@@ -1,5 +1,6 @@
 """City profile: the facts of one city, province or nation. Levels are configuration, never code."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,24 @@ class Names(BaseModel):
     zh: str = Field(min_length=1)
 
 
+class ColourRule(BaseModel):
+    """Colours of buildings in 3D Tiles by one of their attributes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    attribute: Literal["use", "structure"] = Field(description="attribute of the buildings")
+    colours: dict[str, str] = Field(description="value → #rrggbb")
+    default: str = Field(default="#e8e8e4", description="every other value, #rrggbb")
+
+    @field_validator("colours", "default")
+    @classmethod
+    def _are_colours(cls, told: dict[str, str] | str) -> dict[str, str] | str:
+        for text in told.values() if isinstance(told, dict) else [told]:
+            if not re.fullmatch("#[0-9a-fA-F]{6}", text):
+                raise ValueError(f"found {text!r}, expected #rrggbb")
+        return told
+
+
 class CityProfile(BaseModel):
     """What the platform has to know about the place it serves."""
 
@@ -31,6 +50,7 @@ class CityProfile(BaseModel):
     vertical_datum: str = Field(default="EPSG:5737", description="vertical CRS of ground_elevation_m")
     geoid_separation_m: float = Field(ge=-110, le=90, description="ellipsoidal minus normal height [m], constant")
     code_schemes: dict[str, str] = Field(default_factory=lambda: {"building": "CIM-BC27-v1"})
+    building_colours: ColourRule | None = Field(default=None, description="colours of buildings in 3D Tiles; empty = one neutral colour")
     languages: tuple[Literal["en", "zh"], ...] = ("en", "zh")
     notices: list[Names] = Field(default_factory=list, description="shown to every user: attribution, synthetic data")
 

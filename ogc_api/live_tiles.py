@@ -88,7 +88,9 @@ async def tile(request: Request) -> Response:
     if body is None:
         rows = await live_tiles.fetch_rows(session, query, kernel.bounds(key))
         geoid, compress = await _geoid(state), state.settings.tiles.meshopt
-        made: bytes | None = await asyncio.to_thread(lambda: kernel.tile(rows, key, geoid, ground, compress=compress))
+        profile = (await state.current()).catalogue.profile
+        colours = profile.building_colours if profile else None
+        made: bytes | None = await asyncio.to_thread(lambda: kernel.tile(rows, key, geoid, ground, compress=compress, colours=colours))
         if made is None:
             raise NotFoundError(f"no building in tile {key!r}")
         _CACHE.put(tag, body := made)

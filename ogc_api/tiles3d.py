@@ -47,7 +47,8 @@ class TileStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._files, root = fsspec.core.url_to_fs(url)
+        # Another process writes: what was listed once is not what is there.
+        self._files, root = fsspec.core.url_to_fs(url, **({"use_listings_cache": False} if "://" in url else {}))
         self._root = root.rstrip("/")
 
     def read(self, path: str) -> tuple[bytes, str]:

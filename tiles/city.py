@@ -312,14 +312,21 @@ def tileset_row(
     n_features = sum(row.n_features for row in rows.values())
     return TilesetRow(
         LAYER, "buildings", "buildings", TITLE, NOTE if synthetic else None, synthetic, [], n_features, bbox, reach[0], reach[1],
-        f"{LAYER}/tileset.json", STYLE, event, list(rows.values()), {"geoid_m": heights.geoid_m, "ground_m": heights.ground_m},
+        f"{LAYER}/tileset.json", STYLE, event, list(rows.values()), parameters_of(heights),
     )  # fmt: skip
+
+
+def parameters_of(heights: Heights) -> dict[str, Any]:
+    """Return what the layer's row says all tiles depend on."""
+    told: dict[str, Any] = {"geoid_m": heights.geoid_m, "ground_m": heights.ground_m}
+    return told if heights.colours is None else told | {"colours": heights.colours.model_dump()}
 
 
 def heights_of(connection: Connection, mean_ground: float | None) -> Heights:
     """Return the heights of the city; the assumed ground in whole metres, so that an edit elsewhere does not move every building."""
-    geoid = profiles.fetch_profile(connection).geoid_separation_m
-    return Heights(geoid, float(np.rint(mean_ground)) if mean_ground is not None else 0.0)
+    profile = profiles.fetch_profile(connection)
+    ground = float(np.rint(mean_ground)) if mean_ground is not None else 0.0
+    return Heights(profile.geoid_separation_m, ground, profile.building_colours)
 
 
 def touched_cells(boxes: Iterable[Box]) -> set[str]:

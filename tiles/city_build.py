@@ -122,8 +122,8 @@ def update(settings: Settings, connection: Connection, row: TilesetRow | None, b
     """
     if row is None or row.style_version != STYLE or not row.parameters:
         return None
-    heights = Heights(row.parameters["geoid_m"], row.parameters["ground_m"])
-    if city.heights_of(connection, None).geoid_m != heights.geoid_m:
+    heights = replace(city.heights_of(connection, None), ground_m=row.parameters["ground_m"])
+    if city.parameters_of(heights) != row.parameters:
         return None
     tiles = _tiles_at(settings, connection)
     before = Before(row, tiles, tiles)

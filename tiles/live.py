@@ -13,6 +13,7 @@ import pyarrow as pa
 from cim.crs import lonlat_to_ecef
 from cim.db.tilesets import TileRow
 from cim.geometry.ecef import to_frame
+from cim.profile import ColourRule
 from tiles import grid, pyramid
 from tiles.layers import buildings
 from tiles.layers.buildings import MAX_FEATURES, MAX_VERTICES, SKIRT_M, STOREY_M, STYLE, Heights
@@ -41,7 +42,9 @@ class _Count:
     lacks_ground: bool
 
 
-def tile(rows: Sequence[Any], key: str, geoid_m: float, ground_m: float, *, compress: bool) -> bytes | None:
+def tile(
+    rows: Sequence[Any], key: str, geoid_m: float, ground_m: float, *, compress: bool, colours: ColourRule | None = None
+) -> bytes | None:  # fmt: skip
     """Return the glb of a cell, None where it holds no building.
 
     Parameters
@@ -56,10 +59,12 @@ def tile(rows: Sequence[Any], key: str, geoid_m: float, ground_m: float, *, comp
         Ground where nobody has measured it [m].
     compress
         See `tiles.glb.build_glb`.
+    colours
+        Rule of the city profile.
     """
     columns = zip(*rows, strict=True) if rows else [[]] * len(_SCHEMA)
     table = pa.table([pa.array(column, kind) for column, kind in zip(columns, _SCHEMA.types, strict=True)], schema=_SCHEMA)
-    made = buildings.encode_cell(table, key, Heights(geoid_m, ground_m), compress=compress, whole=True)
+    made = buildings.encode_cell(table, key, Heights(geoid_m, ground_m, colours), compress=compress, whole=True)
     return made[0].glb if made else None
 
 

@@ -22,7 +22,8 @@ class TileStore:
     """
 
     def __init__(self, url: str) -> None:
-        fs, root = fsspec.core.url_to_fs(url)
+        # Another process writes too: what was listed once is not what is there.
+        fs, root = fsspec.core.url_to_fs(url, **({"use_listings_cache": False} if "://" in url else {}))
         self._fs: Any = fs
         self._root = str(root).rstrip("/")
         self._is_local = isinstance(fs, LocalFileSystem)

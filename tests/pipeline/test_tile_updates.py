@@ -25,6 +25,7 @@ from tests.support.cli import run_cim
 from tests.support.server import environment
 from tiles import grid, pyramid
 from tiles.build import build_layers, rebuild_changed
+from tiles.glb_read import Glb
 from tiles.validate import Checker, Report, validate_folder, validate_layer
 
 PROFILE = CityProfile(
@@ -294,6 +295,38 @@ def test_the_city_tileset_leads_to_every_layer_and_loses_no_digit(city):
     read = TileSet.from_dict(json.loads((root / "buildings/tileset.json").read_text())).root_tile.transform
     assert read.T.ravel().tolist() == written
     assert written != np.array(written, dtype=np.float32).tolist()
+
+
+def test_a_rule_of_the_profile_colours_the_buildings_and_its_change_every_tile(city):
+    rule = {"attribute": "use", "colours": {"office": "#336699"}, "default": "#808080"}
+    change(
+        city, "UPDATE building SET use = 'education', change_set_id = %(by)s, version = version + 1 WHERE code = %(code)s", code=code(10)
+    )
+    rebuild_changed(city)
+    with engine.connect(city) as connection:
+        profiles.save_profile(connection, CityProfile.model_validate(PROFILE.model_dump() | {"building_colours": rule}))
+    change(city, "UPDATE building SET height_m = 33, change_set_id = %(by)s, version = version + 1 WHERE code = %(code)s", code=code(11))
+    try:
+        assert rebuild_changed(city) == ["buildings"]
+        seen = {}
+        for name, content in files(city).items():
+            if not name.endswith(".glb"):
+                continue
+            glb = Glb(content)
+            if "code" not in glb.json["extensions"]["EXT_structural_metadata"]["propertyTables"][0]["properties"]:
+                continue
+            attributes = glb.json["meshes"][0]["primitives"][0]["attributes"]
+            uses, ids = glb.column(0, "use"), glb.accessor(attributes["_FEATURE_ID_0"])[:, 0]
+            for colour, number in set(zip(map(tuple, glb.accessor(attributes["COLOR_0"]).tolist()), ids.tolist(), strict=True)):
+                seen.setdefault(uses[number], set()).add(colour)
+        # IEC 61966-2-1 by hand: 0x33 = 0.2 → 0.0331 → 8, 0x66 = 0.4 → 0.1329 → 34, 0x99 = 0.6 → 0.3185 → 81, 0x80 → 0.2159 → 55.
+        assert seen == {"office": {(8, 34, 81, 255)}, "education": {(55, 55, 55, 255)}}
+        assert validate_layer(city, "buildings").faults == []
+    finally:
+        with engine.connect(city) as connection:
+            profiles.save_profile(connection, PROFILE)
+        build_layers(city, ["buildings"])
+        rebuild_changed(city)
 
 
 def test_only_what_changed_by_command(city):

@@ -6,7 +6,7 @@ all call `encode_cell` and get the same bytes.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numba
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from cim.crs import lonlat_to_ecef
 from cim.geometry.ecef import Matrix, to_frame
 from cim.geometry.footprint import Floats, Footprints, Ints, footprints_from_buffer
+from cim.geometry.mesh import to_srgb_linear
 from cim.geometry.solid import extrude
 from cim.geometry.tiled_blocks import LARGEST_HALF_M, Placed, TiledBlocks, place, tiled_blocks
 from cim.geometry.triangulate import Triangles, triangulate
 from cim.model.building import STRUCTURES, USES
+from cim.profile import ColourRule
 from tiles import far, grid
 from tiles.glb import Packed, Placement, write_glb
 from tiles.metadata import NO_FLOAT, NO_INTEGER, Array, Choice, PackedText, PropertyTable
@@ -40,7 +42,7 @@ CIM_LEVEL = 2
 
 @dataclass(frozen=True)
 class Heights:
-    """What turns heights of the register into ellipsoidal ones.
+    """What all tiles depend on: what turns heights of the register into ellipsoidal ones, and how buildings are coloured.
 
     Parameters
     ----------
@@ -48,10 +50,13 @@ class Heights:
         Ellipsoidal minus normal height [m].
     ground_m
         Ground of a building whose ground nobody has measured, normal height [m].
+    colours
+        Rule that colours the buildings; None = one neutral colour.
     """
 
     geoid_m: float
     ground_m: float
+    colours: ColourRule | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,7 @@ class Buildings:
         # A height the register does not know is flagged, never passed off as surveyed.
         self.source = np.where(known, source, np.where(counted, _STOREYS, _ASSUMED)).astype(np.uint8)
         self.rise = np.where(known, self.height, np.where(counted, self.storeys, 1) * STOREY_M).astype(np.float64) + SKIRT_M
+        self.rule = heights.colours
         self.base = np.where(np.isfinite(ground), ground, heights.ground_m) + heights.geoid_m - SKIRT_M
 
     def __len__(self) -> int:
@@ -191,11 +197,24 @@ class Buildings:
     def hash_of(self, first: int, end: int, key: str, *, compress: bool) -> str:
         """Return the hash of a leaf's cell, style and buildings."""
         digest = hashlib.sha256(f"{STYLE} {compress} {key}".encode())
+        if self.rule is not None:
+            digest.update(self.rule.model_dump_json().encode())
         for values in (self.shape_hash, self.height, self.storeys, self.year, self.use, self.structure, self.source, self.rise, self.base):
             digest.update(values[first:end])
         digest.update(self.name_start[first : end + 1] - self.name_start[first])
         digest.update(self.names[self.name_start[first] : self.name_start[end]])
         return digest.hexdigest()
+
+    def painted(self, primitive: Packed, first: int, end: int) -> Packed:
+        """Return a primitive of a run of buildings in the colours of the rule."""
+        if self.rule is None:
+            return primitive
+        names, values = (USES, self.use) if self.rule.attribute == "use" else (STRUCTURES, self.structure)
+        told = [self.rule.colours.get(name, self.rule.default) for name in names]
+        palette = np.tile(_linear(self.rule.default), (256, 1))
+        palette[: len(told)] = np.concatenate([_linear(colour) for colour in told])
+        own = primitive.features.reshape(len(primitive.features), -1)[:, 0].astype(np.int64)
+        return replace(primitive, colour=(1.0, 1.0, 1.0, 1.0), vertex_colours=palette[values[first:end][own]])
 
     def table(self, first: int, end: int) -> PropertyTable:
         """Return the property table of a run of buildings."""
@@ -209,6 +228,13 @@ class Buildings:
             Array("cim_level", np.full(end - first, CIM_LEVEL, np.uint8)),
         )  # fmt: skip
         return PropertyTable("building", columns, end - first)
+
+
+def _linear(colour: str) -> NDArray[np.uint8]:
+    """Return the linear red, green, blue, alpha of #rrggbb, shape (1, 4)."""
+    srgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    found: NDArray[np.uint8] = np.rint(np.append(to_srgb_linear(srgb), 1.0)[None] * 255).astype(np.uint8)
+    return found
 
 
 def _one(rows: pa.Table, name: str) -> pa.Array:
@@ -355,6 +381,7 @@ def _glb(
         blocks.positions[vertices], blocks.normals[vertices], blocks.features[vertices], triangles, COLOUR,
         bounds=(blocks.low[tile].tolist(), blocks.high[tile].tolist()),
     )  # fmt: skip
+    primitive = buildings.painted(primitive, *run)
     return write_glb([primitive], Placement((float(centre[0]), float(centre[1]), float(centre[2])), half), table, compress=compress)
 
 
@@ -373,7 +400,8 @@ def _exact_glb(
     normals, features = np.zeros((n, 4), np.int8), np.zeros((n, 2), np.uint16)
     normals[:, :3] = np.rint(blocks.normals * 127)
     features[:, 0] = np.repeat(np.arange(end - first), np.diff(blocks.vertex_start))
-    return write_glb([Packed(blocks.positions, normals, features, blocks.triangles, COLOUR)], None, table, compress=compress)
+    primitive = buildings.painted(Packed(blocks.positions, normals, features, blocks.triangles, COLOUR), first, end)
+    return write_glb([primitive], None, table, compress=compress)
 
 
 def _empty_box(frame: Matrix, boxes: Floats, height: float) -> Floats:
