@@ -14,7 +14,7 @@ from cim.db.engine import Connection
 from cim.db.tilesets import TileRow, TilesetRow
 from cim.errors import InvalidParameterError
 from cim.settings import Settings
-from tiles import city, city_build, cluster, merge
+from tiles import city, city_build, cluster, journal, merge
 from tiles.content import LayerContent, Leaf
 from tiles.layers import bim, citymodels, networks
 from tiles.layers.common import NETWORK_TITLES
@@ -229,8 +229,12 @@ def _sweep(settings: Settings, store: TileStore, layer: str) -> None:
         tiles = tilesets.fetch_input_hashes(connection, layer)
         used = {name for tile in tiles.values() for name in (tile.uri, tile.document) if name} | ({"tileset.json"} if tiles else set())
         kept = superseded.fetch_names(connection, layer)
-        superseded.forget(connection, layer, kept & used)
-        superseded.retire(connection, layer, found - used - kept)
+        # No client asks for the notes of a build that is over.
+        notes = {name for name in found if name.startswith(journal.PREFIX)}
+        for name in notes:
+            store.remove(f"{layer}/{name}")
+        superseded.forget(connection, layer, (kept & used) | notes)
+        superseded.retire(connection, layer, found - used - kept - notes)
         _drop(settings, connection, layer)
 
 

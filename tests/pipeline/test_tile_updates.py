@@ -155,8 +155,9 @@ def test_a_client_with_an_older_tileset_is_served_for_the_grace_period(city):
     assert leads_to(root) - held
     assert all(path.exists() for path in held)
     assert validate_layer(patient, "buildings").faults == []
-    build_layers(patient, ["buildings"])
+    build_layers(patient, ["buildings"], force=True)
     assert all(path.exists() for path in held)
+    assert not list(root.glob(".build-*"))
     # Its time is over: the next rebuild removes what was superseded before.
     change(city, edit, height=73, code=code(2_050))
     rebuild_changed(city)
