@@ -1,5 +1,6 @@
 """``cim network``: trace, isolate, check, summary; each as table, JSON or GeoPackage."""
 
+import getpass
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ import typer
 from rich.console import Console
 
 from cim.cli_support import emit, say, settings_from, table
-from cim.db import engine, migrate, network_queries, network_reads, profiles
+from cim.commands import network_outage
+from cim.db import changes, engine, migrate, network_links, network_queries, network_reads, profiles
 from cim.db.engine import Connection
 from cim.db.network_checks import CheckOptions, check_network
 from cim.db.network_graph import load_view
@@ -17,6 +19,7 @@ from cim.errors import InvalidParameterError
 from cim.exchange.network_package import write_findings, write_parts
 
 app = typer.Typer(no_args_is_help=True, help="Trace, isolate, check, simulate and summarise networks.")
+app.add_typer(network_outage.app, name="outage")
 
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 Kind = typer.Option(..., "--kind", help="water, rainwater, sewage, gas, heat, power, lighting, telecom, road.")
@@ -42,7 +45,7 @@ def _parts(connection: Connection, kind: str, roles: dict[str, tuple[str, Sequen
 
 
 def _counts(title: str, data: dict[str, Any]) -> Any:  # noqa: ANN401 - what draws
-    rows = [(name, len(value) if isinstance(value, list) else value) for name, value in data.items()]
+    rows = [(name, len(value) if isinstance(value, list | dict) else value) for name, value in data.items()]
     return lambda console: console.print(table(title, ["", ""], rows))
 
 
@@ -156,20 +159,64 @@ def check(
 
 
 @app.command()
-def simulate(
+def link(
     ctx: typer.Context,
-    kind: str = typer.Option("water", "--kind", help="Kind of the network; pressure networks from EPANET models."),
-    dataset: str | None = typer.Option(None, "--dataset", help="Dataset of the model; default: the newest one."),
-    closed: list[str] = typer.Option([], "--close", help="Code of a line that is shut; may be repeated."),
-    burst: list[str] = typer.Option([], "--burst", help="CODE=LITRES: water lost at a point [l/s]; may be repeated."),
-    least_m: float = typer.Option(10.0, "--least-pressure", help="Pressure below which a point counts as short of water [m]."),
+    code: str | None = typer.Argument(None, help="Point or line to link by hand, with --serves."),
+    kind: str = Kind,
+    serves: str | None = typer.Option(None, "--serves", help="Code of the building or address that CODE serves."),
+    remove: bool = typer.Option(False, "--remove", help="Remove the link of CODE and --serves instead."),
+    within: float = typer.Option(network_links.NEAREST_WITHIN_M, "--within", min=0, help="Greatest distance to a footprint [m]."),
+    dataset: str | None = typer.Option(None, "--dataset", help="Parts of this dataset only."),
+    author: str | None = typer.Option(None, "--author", help="Who; default: the account."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Check everything, write nothing."),
     as_json: bool = AsJson,
 ) -> None:
-    """Solve a hydraulic model that was ingested, with lines shut or water lost, and compare with the undisturbed state.
+    """Link connections to the buildings and addresses they serve: as the source says, else to the nearest building.
 
-    Example: cim network simulate --close WA420111-L2026000001 --burst WA420111-N2026000007=20
+    Example: cim network link --kind water --within 20
     """
-    from cim.db.network_simulation import simulate_pressure
+    if (code is None) != (serves is None):
+        raise InvalidParameterError("--serves", str(serves), "CODE and --serves together, or neither")
+    settings = settings_from(ctx)
+    migrate.require_current(settings)
+    with engine.connect(settings) as connection:
+        change_set = changes.open_change_set(
+            connection, author=author or getpass.getuser(), operation="link", reason=f"{_kind(kind)} service links"
+        )
+        if code is not None and serves is not None:
+            network_links.set_link(connection, kind, code, serves, change_set, remove=remove)
+            data: dict[str, Any] = {"part": code, "serves": serves, "removed": remove}
+        else:
+            data = vars(network_links.link(connection, kind, change_set, within_m=within, dataset=dataset))
+        if dry_run:
+            connection.rollback()
+    emit({**data, "dry_run": dry_run}, as_json=as_json, text=_counts("Service links 用户接入", data))
+
+
+@app.command()
+def simulate(
+    ctx: typer.Context,
+    kind: str = typer.Option("water", "--kind", help="Kind of the network; the engine is that of its model."),
+    dataset: str | None = typer.Option(None, "--dataset", help="Dataset of the model; default: the newest one."),
+    closed: list[str] = typer.Option([], "--close", help="Code of a line that is shut, or of a pump that fails; may be repeated."),
+    burst: list[str] = typer.Option([], "--burst", help="CODE=LITRES: water lost at a point [l/s]; may be repeated (EPANET)."),
+    least_m: float = typer.Option(10.0, "--least-pressure", help="Pressure below which a point counts as short of water [m] (EPANET)."),
+    rain: Path | None = typer.Option(None, "--rain", help="CSV minute,mm_per_h with even steps: rain on a SWMM model."),
+    storm: str | None = typer.Option(None, "--storm", help="A,C,b,n of the city's formula A(1+C lgP)/(t+b)^n [mm/min]: a design storm."),
+    years: float = typer.Option(10.0, "--return-period", min=0.01, help="P of the design storm [years]."),
+    minutes: float = typer.Option(120.0, "--duration", min=5, help="Duration of the design storm [min]."),
+    out: Path | None = Out,
+    as_json: bool = AsJson,
+) -> None:
+    """Solve a model that was ingested, with lines shut, pumps failing, water lost, or a rain.
+
+    EPANET solves water, SWMM drains (and tells what floods), pandapipes gas and heat.
+
+    Example: cim network simulate --kind rainwater --storm 9.58,0.846,7.0,0.656 --return-period 20 --out flooded.gpkg
+    """
+    from cim.db import network_simulation as engines
+    from cim.db import networks
+    from cim.hydraulics.rain import design_storm, read_rain
 
     losses = {}
     for one in burst:
@@ -178,10 +225,24 @@ def simulate(
             losses[code] = float(litres)
         except ValueError:
             raise InvalidParameterError("--burst", one, "CODE=LITRES, for example WA420111-N2026000007=20") from None
+    if rain is not None and storm is not None:
+        raise InvalidParameterError("--rain", str(rain), "--rain or --storm, not both")
+    falls, step = read_rain(rain) if rain else design_storm(storm, years, minutes) if storm else ([], 5.0)
     settings = settings_from(ctx)
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
-        data = simulate_pressure(connection, _kind(kind), dataset, closed=closed, bursts_l_s=losses, least_m=least_m)
+        form = networks.fetch_model(connection, _kind(kind), dataset)[1]
+        roles: dict[str, tuple[str, Sequence[str]]] = {}
+        if form == "swmm":
+            data = engines.simulate_drainage(connection, kind, dataset, rain_mm_h=falls, step_min=step, stopped=closed)
+            roles["flooded"] = ("node", list(data["flooded"]))
+        elif form == "pandapipes":
+            data = engines.simulate_pipes(connection, kind, dataset, closed=closed)
+            roles["without_supply"] = ("node", data["without_supply"])
+        else:
+            data = engines.simulate_pressure(connection, kind, dataset, closed=closed, bursts_l_s=losses, least_m=least_m)
+            roles["short_of_water"] = ("node", data["short_of_water"])
+        _parts(connection, kind, roles, out)
     emit(data, as_json=as_json, text=_counts("Simulation 水力模拟", data))
 
 

@@ -32,6 +32,7 @@ _ROUND, _BOX = r"(?i)^(?:DN)?(?P<d>\d+(?:\.\d+)?)$", r"(?i)^(?P<w>\d+(?:\.\d+)?)
 _STATUSES = ("planned", "in_use", "abandoned")
 _MAX_CABLES = 10_000
 END_TOLERANCE_M = 0.5
+_SERVES = ("BLDG_CODE", "ADDR_CODE", "customers")
 
 
 def read_cjj_table(path: Path, required: tuple[str, ...], *, encoding: str | None, layer: str | None = None) -> pa.Table:
@@ -174,7 +175,7 @@ def map_survey(
         {
             "key": keys, "x": east, "y": north, "ground_elevation_m": at["HIGH"], "depth_m": at["WELLDEEP"], "feature": feature,
             "appendage": appendage, "type_code": _text(points, "CODE"), "owner": _text(points, "BELONG"),
-            "attributes": _kept(points, ("SURFBLDG", "MDATE", "NOTE")), "place": [p.place(i) for i in range(points.num_rows)],
+            "attributes": _kept(points, ("SURFBLDG", "MDATE", "NOTE", *_SERVES)), "place": [p.place(i) for i in range(points.num_rows)],
         }
     ).filter(pa.array(p.good))  # fmt: skip
     mapped = _map_lines(lines, names[1], profile, made, log, swap=swap)
@@ -222,7 +223,7 @@ def _map_lines(lines: pa.Table, name: Path, profile: NetworkProfile, points: pa.
             "diameter_mm": diameter, "width_mm": width, "height_mm": height, "material": material, "embedding": embedding,
             "start_depth_m": at["S_DEEP"], "end_depth_m": at["E_DEEP"], "flow_direction": signs, "pressure": _text(lines, "PRESSURE"),
             "voltage": _text(lines, "VOLTAGE"), "n_cables": cables, "year_laid": year, "owner": _text(lines, "BELONG"), "status": status,
-            "attributes": _kept(lines, ("MDATE", "NOTE")), "place": [rows.place(i) for i in range(lines.num_rows)],
+            "attributes": _kept(lines, ("MDATE", "NOTE", *_SERVES)), "place": [rows.place(i) for i in range(lines.num_rows)],
         }
     ).filter(pa.array(rows.good))  # fmt: skip
 

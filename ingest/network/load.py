@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from cim.crs import parse_crs, transform_box
-from cim.db import divisions, engine, migrate, networks, profiles
+from cim.db import divisions, engine, migrate, network_links, networks, profiles
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
 from cim.errors import ConfigError, MappingError, MissingCrsError, UnsupportedFormatError
@@ -280,13 +280,14 @@ def _load_survey(
         written = Writer(connection, info, survey.kind, county, survey.depth_reference, change_set).write(built)
         if survey.model is not None:
             networks.save_model(connection, dataset_id, survey.kind, info.name, survey.model)
+        linked = network_links.link(connection, survey.kind, change_set, dataset=info.name, only_changed=True)
         refused = len(log.rejects)
         read = written.inserted + written.updated + written.unchanged + refused
         counts = Counts(read, written.inserted + written.updated, written.unchanged, refused)
         report = {
             "kind_of_network": survey.kind, "points": built.nodes.num_rows, "lines": built.edges.num_rows,
             "missing_from_source": written.missing, "component_codes_issued": written.components,
-            "vertical_datum": city.vertical_datum, **survey.notes,
+            "vertical_datum": city.vertical_datum, "service_links": vars(linked), **survey.notes,
         }  # fmt: skip
         if georeference is not None:
             report["georeference"] = georeference.as_dict()
