@@ -247,6 +247,30 @@ def simulate(
 
 
 @app.command()
+def export(
+    ctx: typer.Context,
+    out: Path = typer.Argument(..., help="File to write; a folder for cjj61."),
+    kind: str = Kind,
+    form: str = typer.Option("gpkg", "--format", help="gpkg, cjj61, epanet or swmm."),
+    dataset: str | None = typer.Option(None, "--dataset", help="One dataset; default: all, for models the newest."),
+    as_json: bool = AsJson,
+) -> None:
+    """Write a network as GeoPackage, as CJJ 61 tables, or as a model for EPANET or SWMM with the present state of its parts.
+
+    Example: cim network export model.inp --kind water --format epanet
+    """
+    from cim.db.network_export import export_network
+
+    settings = settings_from(ctx)
+    migrate.require_current(settings)
+    if not out.parent.is_dir():
+        raise InvalidParameterError("OUT", str(out), "a place in a folder that is there")
+    with engine.connect(settings) as connection:
+        data = export_network(connection, _kind(kind), dataset, form, out)
+    emit(data, as_json=as_json, text=_counts("Export 导出", data))
+
+
+@app.command()
 def summary(
     ctx: typer.Context,
     kind: str | None = typer.Option(None, "--kind", help="One kind; default: all."),
