@@ -21,6 +21,8 @@ from ogc_api.state import ServerState, state_of
 _MOST = 256
 _MAX_KEY = 26
 _LAYER = "buildings"
+_OF_CLIENTS = ("v",)
+"""CesiumJS appends the version of the tileset to the address of every content."""
 
 
 class TileCache:
@@ -103,7 +105,7 @@ async def _asked(request: Request) -> tuple[ServerState, Any, FeatureQuery, Sess
     current = await state.current()
     collection = current.collection(_LAYER)
     require(request, Permission.READ, _LAYER)
-    query = parse_selection(request.query_params, collection, current.choices).query
+    query = parse_selection(request.query_params, collection, current.choices, _OF_CLIENTS).query
     return state, kernel, query, state.session(request)
 
 

@@ -75,7 +75,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         note={"allOf": [_ref("localised")], "nullable": True},
         replaces=_list(_TEXT),
     ),
-    "city3d": _object(name=_ref("localised"), bbox=_BOX, notices=_list(_ref("localised")), ground_height_m=_NUMBER),
+    "city3d": _object(
+        name=_ref("localised"), bbox=_BOX, notices=_list(_ref("localised")), ground_height_m=_NUMBER, geoid_separation_m=_NUMBER
+    ),
     "layers3d": _object("layers city", layers=_list(_ref("layer3d")), city=_ref("city3d")),
     "quality": _object(read=_WHOLE, accepted=_WHOLE, unchanged=_WHOLE, rejected=_WHOLE, acceptedShare={"type": "number", "nullable": True}),
     "recordProperties": _object(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cim.db import labels
+from cim.db import feature_edits, labels
 from cim.db.catalog import Attribute, Collection
 from cim.profile import Names
 
@@ -19,7 +19,12 @@ def schema(collection: Collection, language: str, address: str) -> dict[str, Any
     address
         URL of the schema.
     """
-    return _document(collection, collection.attributes, language, address)
+    document = _document(collection, collection.attributes, language, address)
+    settable = {one.name for one in feature_edits.writable(collection)}
+    for one in collection.attributes:
+        if one.name not in settable:
+            document["properties"][one.name]["readOnly"] = True
+    return document
 
 
 def queryables(collection: Collection, language: str, address: str) -> dict[str, Any]:

@@ -125,6 +125,7 @@ async def layers(request: Request) -> Response:
     city: dict[str, Any] = {"notices": [one.model_dump() for one in profile.notices] if profile else []}
     if profile:
         city["name"] = profile.name.model_dump()
+        city["geoid_separation_m"] = profile.geoid_separation_m
     if bbox:
         city["bbox"] = list(bbox)
     principal, published = principal_of(request), await fetch_tilesets(state.pool)

@@ -8,6 +8,7 @@ Example: python scripts/make_viewer_api.py http://127.0.0.1:8000
 import json
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ import typer
 OUT = Path(__file__).resolve().parent.parent / "viewer" / "api" / "openapi.json"
 _MODEL = "/collections/buildings"
 _PLAIN = (
-    "/3dtiles", "/bim/models", "/collections", "/jobs/{jobId}", "/jobs/{jobId}/results", "/processes/{processId}/execution", "/records",
+    "/3dtiles", "/collections", "/jobs/{jobId}", "/jobs/{jobId}/results", "/processes/{processId}/execution", "/records",
     "/records/{recordId}",
 )  # fmt: skip
 _OF_COLLECTION = ("/items", "/items/{featureId}", "/items/{featureId}/history", "/schema")
@@ -43,8 +44,29 @@ def reduced(document: dict[str, Any]) -> dict[str, Any]:
             _trim(operation)
     components = document["components"]
     info = {"title": "What the viewer speaks", "version": "1"}
-    kept = {name: components[name] for name in ("parameters", "responses", "schemas", "securitySchemes")}
-    return _plain({"openapi": "3.0.3", "info": info, "paths": paths, "components": kept})
+    made: dict[str, Any] = _plain({"openapi": "3.0.3", "info": info, "paths": paths, "components": {}})
+    kept: dict[str, dict[str, Any]] = {}
+    todo = [made["paths"]]
+    while todo:
+        for kind, name in _references(todo.pop()):
+            if name not in kept.setdefault(kind, {}):
+                kept[kind][name] = _plain(components[kind][name])
+                todo.append(kept[kind][name])
+    # Which formats a server writes is none of the viewer's business: it reads JSON.
+    kept["parameters"]["items-f"]["schema"] = {"type": "string"}
+    made["components"] = kept
+    return made
+
+
+def _references(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any JSON value
+    if isinstance(value, list):
+        for one in value:
+            yield from _references(one)
+    elif isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield tuple(value["$ref"].split("/")[-2:])
+        for one in value.values():
+            yield from _references(one)
 
 
 def _generic(operation: dict[str, Any], method: str, collection: dict[str, Any]) -> dict[str, Any]:
@@ -66,13 +88,20 @@ def _trim(operation: dict[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value without defaults and limits, which are settings of a server and not part of a type."""
+    """Return a value without words, and without defaults and limits, which are settings of a server and not part of a type."""
     if isinstance(value, list):
         return [_plain(one) for one in value]
     if not isinstance(value, dict):
         return value
     schema = "type" in value and isinstance(value["type"], str)
-    return {key: _plain(one) for key, one in value.items() if not (schema and key in ("default", "minimum", "maximum"))}
+    dropped = ("default", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength", "description") if schema else ()
+    made = {key: _plain(one) for key, one in value.items() if key not in dropped}
+    if "in" in value:
+        made.pop("description", None)
+    if value.get("type") == "object" and "properties" not in value:
+        # An object of which nothing is said may hold anything; the generator takes it for an empty one.
+        made.setdefault("additionalProperties", True)
+    return made
 
 
 def read(base: str) -> dict[str, Any]:

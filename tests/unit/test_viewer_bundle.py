@@ -17,10 +17,3 @@ def test_the_viewer_without_the_3d_engine_is_at_most_600_kb_gzip():
     assert engine, "the 3D engine has no chunk of its own"
     sizes = {one.name: len(gzip.compress(one.read_bytes(), 6)) for one in files if one not in engine}
     assert sum(sizes.values()) <= MOST_BYTES, sizes
-
-
-def test_no_address_of_another_host_is_in_the_viewers_own_code():
-    own = [one for one in (DIST / "assets").glob("*.js") if not one.name.startswith(("cesium-", "maplibre-"))]
-    fetched = ("unpkg.com", "jsdelivr.net", "cdnjs.", "fontawesome.com", "googleapis.com")
-    assert own
-    assert [(one.name, host) for one in own for host in fetched if host in one.read_text(encoding="utf-8")] == []

@@ -1,7 +1,7 @@
 /** Vite plugin: publishes the run-time files of CesiumJS next to the viewer, so that no request leaves the server. */
 import { cpSync, createReadStream, existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, extname, join, normalize, sep } from "node:path";
+import { dirname, extname, join, normalize, resolve, sep } from "node:path";
 import type { Plugin } from "vite";
 
 const SOURCE = join(dirname(createRequire(import.meta.url).resolve("cesium/package.json")), "Build", "Cesium");
@@ -30,7 +30,7 @@ export function cesiumAssets(prefix: string): Plugin {
   return {
     name: "cesium-assets",
     configResolved(config) {
-      outDir = join(config.root, config.build.outDir);
+      outDir = resolve(config.root, config.build.outDir);
     },
     writeBundle() {
       for (const folder of FOLDERS) {

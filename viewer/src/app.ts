@@ -1,10 +1,17 @@
 /** Wires the 3D view to the page: layers, picking, search, links. */
 import { ScreenSpaceEventHandler, ScreenSpaceEventType, type CesiumWidget } from "cesium";
-import { bounds, readItem, union, type BBox, type Item, type LayerList } from "./api/api";
+import { onToken } from "./api/token";
+import { bounds, readItem, readLayers, union, type BBox, type Item, type LayerList } from "./api/api";
 import { Colouring } from "./style/colouring";
 import { bindKeys, drawControls } from "./scene/controls";
-import { language, onLanguage, type Key } from "./i18n/i18n";
-import { Layers, type Layer, type Picked } from "./layers/layers";
+import { language, onLanguage, pick, t, type Key } from "./i18n/i18n";
+import { button, h } from "./page/dom";
+import { BimTool } from "./bim/bimTool";
+import { SectionTool } from "./underground/sectionTool";
+import { AnalysisPanel } from "./analysis/analysisPanel";
+import type { Layer, Picked } from "./layers/layer";
+import { Layers } from "./layers/layers";
+import type { ClickTaker, Stage } from "./scene/stage";
 import type { Notices } from "./page/notices";
 import { Panel } from "./selection/panel";
 import * as scene from "./scene/scene";
@@ -15,15 +22,27 @@ import type { Shell } from "./page/shell";
 import { exposeForTests } from "./testHandle";
 import { groundHeight } from "./scene/ground";
 import { drawTree } from "./layers/tree";
+import { networkKind } from "./style/style";
+import { DataPage } from "./data/dataPage";
+import type { MapPicked } from "./map2d/map2d";
+import { Toolbar } from "./page/toolbar";
+import { watchTroubles } from "./page/messages";
+import { View } from "./view";
 import { formatHash, parseHash, type ViewState } from "./page/urlState";
 
 const FEATURE_RADIUS_M = 80;
-const PHONE_WIDTH = 700;
 const HASH_DELAY_MS = 300;
 
 export class App {
   readonly layers: Layers;
   readonly panel: Panel;
+  readonly analysis: AnalysisPanel;
+  readonly bim: BimTool;
+  readonly view: View;
+  readonly data: DataPage;
+  private readonly toolbar: Toolbar;
+  private readonly section: SectionTool;
+  private clickTaker: ClickTaker | undefined;
   private selected: { code: string; layer: string | undefined } | undefined;
   private underground = false;
   private day: string | undefined;
@@ -32,6 +51,8 @@ export class App {
   private readonly colouring: Colouring;
   private hashTimer: number | undefined;
   private drawing = false;
+  /** Layers that the link names and the server does not have. */
+  missing: string[] = [];
 
   constructor(
     readonly widget: CesiumWidget,
@@ -39,39 +60,109 @@ export class App {
     private readonly list: LayerList,
   ) {
     this.layers = new Layers(widget, list.layers, () => this.draw());
-    this.panel = new Panel(shell.panel, () => this.clearSelection(), (collection, code) => void this.selectIn(collection, code));
+    this.panel = new Panel(
+      shell.panel,
+      () => this.clearSelection(),
+      (collection, code) => void this.selectIn(collection, code),
+      (feature) => this.actionsOn(feature.collection),
+      () => void this.layers.reload(),
+    );
+    this.view = new View(widget, shell, list, this.layers, {
+      pick: (picked) => this.pickOnMap(picked),
+      moved: () => this.saveHash(),
+      changed: (flat) => {
+        this.toolbar.setFlat(flat);
+        this.saveHash();
+      },
+    });
+    this.toolbar = new Toolbar({
+      data: () => this.data.open(),
+      mode: () => void this.view.setFlat(!this.view.isFlat),
+      picture: () => this.view.picture(shell.attribution.textContent ?? "", `${pick(list.city.name) || "city"}.png`),
+    });
+    this.data = new DataPage({ show: (collection) => this.showCollection(collection), showModel: (code) => this.showModel(code) });
+    document.body.append(this.data.element);
     const buildings = list.layers.find(({ kind }) => kind === "buildings");
-    this.colouring = new Colouring(shell.legend, this.layers, buildings, () => this.saveHash());
+    this.colouring = new Colouring(shell.legend, this.view, buildings, () => this.saveHash());
     this.ground = list.city.ground_height_m ?? 0;
     const boxes: (BBox | undefined)[] = [union([list.city.bbox]), union(list.layers.filter(({ kind }) => kind === "buildings").map(({ bbox }) => bbox)), union(list.layers.map(({ bbox }) => bbox))];
     this.cityBox = boxes.find((box) => box !== undefined && !scene.isWholeEarth(box));
+    this.analysis = new AnalysisPanel(this.stage(), {
+      filter: (filter) => {
+        this.colouring.setFilter(filter);
+        void this.layers.setFilter(filter);
+      },
+      instant: () => endOfDay(this.day),
+      middle: () => (this.cityBox ? [(this.cityBox[0] + this.cityBox[2]) / 2, (this.cityBox[1] + this.cityBox[3]) / 2] : [0, 0]),
+      view: shell.map,
+    });
+    shell.analysis.append(this.analysis.element);
+    this.bim = new BimTool(this.stage(), { show: (layer) => this.flyToLayer(layer) });
+    shell.models.append(this.bim.element);
+    this.section = new SectionTool(this.stage());
+    shell.depth.append(this.section.element);
     this.bind();
+  }
+
+  /** Buttons of the panel for a feature of a collection. */
+  private actionsOn(collection: string): HTMLElement[] {
+    const isNetwork = this.list.layers.some(({ kind, collection: lines }) => kind === "network" && lines === collection.replace(/-points$/, "-lines"));
+    if (!isNetwork) return [];
+    const ask = button(t("network.ask"), { "data-testid": "network-ask" }, () => this.openTool("network"), t("network.ask"));
+    return [h("p", { class: "buttons" }, ask)];
+  }
+
+  /** Brings a tool of the analysis tab to the front. */
+  openTool(id: string): void {
+    this.shell.reveal();
+    this.shell.tabs.open("analysis");
+    this.analysis.open(id);
+  }
+
+  private stage(): Stage {
+    return {
+      widget: this.widget,
+      layers: this.layers,
+      list: this.list,
+      ground: () => this.ground,
+      go: (collection, code) => void this.selectIn(collection, code),
+      look: (box) => this.view.show(box, this.ground, FEATURE_RADIUS_M, true),
+      takeClicks: (taker) => (this.clickTaker = taker),
+    };
   }
 
   /** Restores the view of the link, or opens on the city; resolves when the first tiles are on screen. */
   async open(state: ViewState): Promise<void> {
     if (this.cityBox) scene.lightCity(this.widget, this.cityBox);
     if (this.list.city.ground_height_m !== undefined) scene.setGroundHeight(this.widget, this.ground);
-    if (state.camera) scene.applyCamera(this.widget, state.camera);
+    // A link to a place in 3D stays one on a phone.
+    const mode = state.mode ?? (state.camera ? "3d" : View.suits());
+    if (mode === "2d") await this.layers.setPaused(true);
+    if (state.camera) this.view.apply(state.camera);
     else this.home(false);
     this.setUnderground(state.underground);
     this.colouring.restore(state.theme ?? "use", state.hidden ?? []);
     await this.showDay(state.day);
     const isWanted = (layer: Layer): boolean => state.layers?.includes(layer.info.id) ?? layer.info.kind === "buildings";
     const shown = this.layers.all.map((layer) => this.show(layer, isWanted(layer)));
+    this.missing = (state.layers ?? []).filter((id) => !this.layers.find(id));
+    await this.view.setFlat(mode === "2d");
+    // The flat map is framed by its own panels, not by where a camera stood.
+    if (mode === "2d" && !state.camera) this.home(false);
     if (!state.selected) this.clearSelection();
     if (state.selected) shown.push(this.selectCode(state.selected.code, state.selected.layer, !state.camera).then(() => undefined));
     await Promise.all(shown);
   }
 
   home(fly = true): void {
-    if (this.cityBox) scene.showBox(this.widget, this.cityBox, this.ground, 200, this.insets(), fly);
+    if (this.cityBox) this.view.show(this.cityBox, this.ground, 200, fly);
   }
 
   setUnderground(on: boolean): void {
     this.underground = on;
     this.shell.underground.checked = on;
     scene.setUnderground(this.widget, on);
+    this.section.setUnderground(on);
     this.saveHash();
   }
 
@@ -87,6 +178,7 @@ export class App {
 
   async show(layer: Layer, on: boolean): Promise<void> {
     const loading = this.layers.setVisible(layer, on);
+    this.view.setVisible(layer.info.id, on);
     this.saveHash();
     await loading;
     if (on && layer.info.kind === "buildings" && this.list.city.ground_height_m === undefined) this.settleGround(layer);
@@ -106,7 +198,7 @@ export class App {
   }
 
   flyToPosition(longitude: number, latitude: number): void {
-    scene.showBox(this.widget, [longitude, latitude, longitude, latitude], this.ground, FEATURE_RADIUS_M, this.insets(), true);
+    this.view.show([longitude, latitude, longitude, latitude], this.ground, FEATURE_RADIUS_M, true);
   }
 
   private selectItem(
@@ -127,19 +219,49 @@ export class App {
     if (!picked || !layer) return this.clearSelection();
     this.setSelection(picked.code, picked.layer);
     const { codeProperty, info } = layer;
-    void this.panel.show({ code: picked.code, collection: info.collection, codeProperty, tile: picked.properties });
+    const shown = { code: picked.code, codeProperty, tile: picked.properties };
+    // The tiles of a network hold its lines and its points.
+    const points = info.kind === "network" ? info.collection.replace(/-lines$/, "-points") : undefined;
+    void this.panel.show({ ...shown, collection: info.collection, ...(points ? { other: points } : {}) });
+  }
+
+  private pickOnMap(picked: MapPicked | undefined): void {
+    if (!picked) return this.clearSelection();
+    this.setSelection(picked.code, picked.layer);
+    void this.panel.show({ code: picked.code, codeProperty: this.layers.find(picked.layer)?.codeProperty ?? "code", collection: picked.collection });
+  }
+
+  /** Shows the layer that draws a collection, where there is one. */
+  private showCollection(collection: string): void {
+    const lines = collection.replace(/-points$/, "-lines");
+    const layer = this.layers.all.find(({ info }) => info.collection === lines);
+    if (layer) this.flyToLayer(layer);
+  }
+
+  /** Shows a model that was loaded after the page was opened. */
+  private async showModel(code: string): Promise<void> {
+    const { layers } = await readLayers();
+    this.layers.add(layers);
+    this.bim.draw();
+    const layer = this.layers.find(`bim/${code}`);
+    if (layer) this.flyToLayer(layer);
+    // Without tiles yet, the place and the attributes are there already.
+    await this.selectIn("bim-models", code);
   }
 
   clearSelection(): void {
     this.selected = undefined;
-    this.layers.select(undefined);
+    this.analysis.network.offer(undefined);
+    this.bim.offer(undefined);
+    this.view.select(undefined);
     this.panel.hide();
     this.saveHash();
   }
 
   viewState(): ViewState {
     const state: ViewState = {
-      camera: scene.readCamera(this.widget),
+      camera: this.view.camera(),
+      mode: this.view.isFlat ? "2d" : "3d",
       layers: this.layers.all.filter(({ visible }) => visible).map(({ info }) => info.id),
       underground: this.underground,
       ...this.colouring.state,
@@ -163,11 +285,15 @@ export class App {
       },
     });
     shell.bar.insertBefore(search.element, shell.bar.lastChild);
+    shell.bar.insertBefore(this.toolbar.element, shell.bar.lastChild);
+    onToken((refusedNow) => {
+      if (!refusedNow) void this.layers.reload();
+    });
     shell.underground.addEventListener("change", () => this.setUnderground(shell.underground.checked));
     shell.day.addEventListener("change", () => void this.showDay(shell.day.value));
     bindKeys(widget, () => this.home());
     new ScreenSpaceEventHandler(widget.canvas).setInputAction(
-      ({ position }: ScreenSpaceEventHandler.PositionedEvent) => this.selectPicked(this.layers.pickAt(position.x, position.y)),
+      ({ position: { x, y } }: ScreenSpaceEventHandler.PositionedEvent) => (this.clickTaker ? this.clickTaker(x, y) : this.selectPicked(this.layers.pickAt(x, y))),
       ScreenSpaceEventType.LEFT_CLICK,
     );
     widget.camera.moveEnd.addEventListener(() => this.saveHash());
@@ -204,14 +330,16 @@ export class App {
 
   private setSelection(code: string, layer: string | undefined): void {
     this.selected = { code, layer };
-    this.layers.select(code, layer);
+    this.analysis.network.offer(layer?.startsWith("networks/") ? networkKind(layer) : undefined, code);
+    this.bim.offer(layer, code);
+    this.view.select(code, layer);
     this.shell.uncover();
     this.saveHash();
   }
 
   /** The layer that draws an item: the one asked for, else the one of the collection (for BIM: of the item's model). */
   private layerFor(collection: string, item: Item, layerId: string | undefined): Layer | undefined {
-    const layers = this.layers.all.filter(({ info }) => info.collection === collection);
+    const layers = this.layers.all.filter(({ info }) => info.collection === collection.replace(/-points$/, "-lines"));
     const model: unknown = item.properties["model_code"] ?? item.properties["model"];
     return (
       layers.find(({ info }) => info.id === layerId) ??
@@ -223,28 +351,12 @@ export class App {
   private flyToFeature(box: BBox, item: Item): void {
     const height: unknown = item.properties["height_m"];
     const middle = this.ground + (typeof height === "number" ? height / 2 : 0);
-    scene.showBox(this.widget, box, middle, Math.max(FEATURE_RADIUS_M, typeof height === "number" ? height : 0), this.insets(), true);
+    this.view.show(box, middle, Math.max(FEATURE_RADIUS_M, typeof height === "number" ? height : 0), true);
   }
 
   private flyToLayer(layer: Layer): void {
-    const sphere = layer.tileset?.boundingSphere;
-    const box = union([layer.info.bbox]);
-    if (sphere) scene.showSphere(this.widget, sphere, this.insets(), true);
-    else if (box) scene.showBox(this.widget, box, this.ground, FEATURE_RADIUS_M, this.insets(), true);
+    this.view.showLayer(layer.tileset?.boundingSphere, layer.info.bbox, this.ground, FEATURE_RADIUS_M);
     if (!layer.visible) void this.switchOn(layer);
-  }
-
-  /** What the open panels cover of the view. */
-  private insets(): scene.Insets {
-    const view = this.shell.map.getBoundingClientRect();
-    const [side, panel] = [this.shell.side, this.shell.panel].map((element) => element.getBoundingClientRect()) as [DOMRect, DOMRect];
-    const wide = view.width > PHONE_WIDTH;
-    return {
-      left: wide && side.width > 0 ? side.right - view.left : 0,
-      right: wide && panel.width > 0 ? view.right - panel.left : 0,
-      // The sheet grows while attributes arrive, up to half of the height.
-      bottom: !wide && panel.height > 0 ? view.height / 2 : 0,
-    };
   }
 
   private settleGround(layer: Layer): void {
@@ -275,8 +387,10 @@ export async function startApp(shell: Shell, notices: Notices, list: LayerList):
     document.body.dataset["state"] = "error";
   });
   const app = new App(widget, shell, list);
+  watchTroubles(notices);
   const ready = app.open(parseHash(location.hash));
   exposeForTests(app, ready, notices);
   window.addEventListener("hashchange", () => void app.open(parseHash(location.hash)));
   await ready;
+  if (app.missing.length > 0) notices.alert("error.missingLayer", { layers: app.missing.join(", ") });
 }

@@ -1,4 +1,5 @@
 /** Entry: draws the page, asks the server for its layers, then loads the 3D engine. */
+import "@awesome.me/webawesome/dist/styles/themes/default.css";
 import "./style.css";
 import { ApiError, readLayers, reason, type LayerList } from "./api/api";
 import { onLanguage, pick, startLanguage, t } from "./i18n/i18n";

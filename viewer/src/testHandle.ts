@@ -3,7 +3,7 @@ import type { CesiumWidget } from "cesium";
 import type { App } from "./app";
 import { reason } from "./api/api";
 import { language } from "./i18n/i18n";
-import type { Layer, Picked } from "./layers/layers";
+import type { Layer, Picked } from "./layers/layer";
 import type { Notices } from "./page/notices";
 
 export interface LayerState {
@@ -21,6 +21,10 @@ export interface CimViewer {
   layers: Layer[];
   pickAt(x: number, y: number): Picked | undefined;
   selectCode(code: string): Promise<boolean>;
+  /** Shows the whole city at once, without a flight. */
+  home(): void;
+  /** The flat map, once it was shown. */
+  map(): unknown;
   state(): Record<string, unknown> & { layers: Record<string, LayerState> };
 }
 
@@ -40,6 +44,8 @@ export function exposeForTests(app: App, ready: Promise<void>, notices: Notices)
     ready,
     layers: app.layers.all,
     pickAt: (x, y) => app.layers.pickAt(x, y),
+    home: () => app.home(false),
+    map: () => app.view.map2d,
     selectCode: async (code) => (await app.selectCode(code)) === undefined,
     state: () => {
       const { camera, selected, underground } = app.viewState();

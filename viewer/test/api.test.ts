@@ -54,15 +54,16 @@ test("a code of 27 characters is looked up among the buildings only", () => {
   const layers = [{ kind: "network", collection: "water-lines" }, { kind: "buildings", collection: "buildings" }];
   expect(collectionsFor("x".repeat(27), layers)).toEqual(["buildings"]);
   expect(collectionsFor("x".repeat(27), [])).toEqual(["buildings"]);
-  expect(collectionsFor("WA-1", layers)).toEqual(["water-lines", "buildings"]);
+  expect(collectionsFor("WA-1", layers)).toEqual(["water-lines", "water-points", "buildings"]);
 });
 
 test("a hit counts although another collection fails, a failure without a hit is not called 'not found'", async () => {
-  const item = { geometry: null, properties: { code: "A" } };
-  serve((path) => (path.includes("/gas-lines/") ? answer(500) : answer(200, item)));
+  const page = { type: "FeatureCollection", features: [{ geometry: null, properties: { code: "A" } }] };
+  const empty = { type: "FeatureCollection", features: [] };
+  serve((path) => (path.includes("/gas-lines/") ? answer(500) : answer(200, page)));
   expect((await findByCode("A", ["gas-lines", "water-lines"]))?.collection).toBe("water-lines");
-  serve((path) => (path.includes("/gas-lines/") ? answer(500) : answer(404)));
+  serve((path) => (path.includes("/gas-lines/") ? answer(500) : answer(200, empty)));
   await expect(findByCode("A", ["gas-lines", "water-lines"])).rejects.toBeInstanceOf(ApiError);
-  serve(() => answer(404));
+  serve(() => answer(200, empty));
   expect(await findByCode("A", ["gas-lines", "water-lines"])).toBeUndefined();
 });

@@ -62,6 +62,11 @@ export function readItem(collection: string, code: string, lang: Language): Prom
   return unless([404], undefined, () => answer(client.GET("/collections/{collectionId}/items/{featureId}", { params })) as Promise<Item>);
 }
 
+/** One feature by code, asked as a selection: where no feature has the code, that is no failure of a request. */
+export async function findItem(collection: string, code: string): Promise<Item | undefined> {
+  return (await readItems(collection, { filter: `code = ${quoted(code)}`, limit: 1 })).items[0];
+}
+
 export interface Wanted {
   q?: string;
   filter?: string;

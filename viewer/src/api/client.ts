@@ -1,6 +1,7 @@
 /** The typed client of the OGC API: paths, parameters and answers are those of api/openapi.json. */
 import createClient, { type Middleware } from "openapi-fetch";
 import { t } from "../i18n/i18n";
+import { watch } from "./health";
 import type { components, paths } from "./schema";
 import { bearer, refused } from "./token";
 
@@ -45,14 +46,22 @@ export function serviceUrl(path: string, root: URL = serviceRoot()): URL {
   return new URL(path, root);
 }
 
+const ends = new WeakMap<Request, (answered: boolean) => void>();
+
 /** Adds the token, the time limit and one kind of error for all requests. */
 const manners: Middleware = {
   onRequest({ request }) {
     for (const [name, value] of Object.entries(bearer())) request.headers.set(name, value);
     if (!request.headers.has("Accept")) request.headers.set("Accept", "application/geo+json, application/schema+json, application/json");
-    return new Request(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]) });
+    const sent = new Request(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]) });
+    ends.set(sent, watch());
+    return sent;
+  },
+  onResponse({ request }) {
+    ends.get(request)?.(true);
   },
   onError({ request }) {
+    ends.get(request)?.(false);
     return new ApiError(new URL(request.url).pathname);
   },
 };
@@ -65,7 +74,7 @@ export const client = new Proxy({} as Client, {
   get(_target, name) {
     if (!made) {
       // The lambda looks the function up at each call, so that tests can put one of their own in its place.
-      made = createClient<paths>({ baseUrl: serviceRoot().href.replace(/\/$/, ""), fetch: (request) => fetch(request) });
+      made = createClient<paths>({ baseUrl: serviceRoot().href.replace(/\/$/, ""), fetch: (request) => fetch(request), querySerializer: { array: { style: "form", explode: false } } });
       made.use(manners);
     }
     return Reflect.get(made, name) as unknown;
@@ -91,9 +100,12 @@ export async function answer<T>(asked: Promise<Answered<T>>): Promise<T> {
 export async function send(path: string, options: RequestInit = {}): Promise<Response> {
   const url = serviceUrl(path);
   let response: Response;
+  const end = watch();
   try {
     response = await fetch(url, { ...options, headers: { ...bearer(), ...(options.headers as Record<string, string> | undefined) } });
+    end(true);
   } catch {
+    end(false);
     throw new ApiError(url.pathname);
   }
   if (response.ok) return response;

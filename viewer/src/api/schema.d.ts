@@ -14,7 +14,6 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description language */
                     lang?: "en" | "zh";
                 };
                 header?: never;
@@ -48,48 +47,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/bim/models": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description BIM models */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": Record<string, never>;
-                    };
-                };
-                400: components["responses"]["e400"];
-                401: components["responses"]["e401"];
-                403: components["responses"]["e403"];
-                404: components["responses"]["e404"];
-                429: components["responses"]["e429"];
-                500: components["responses"]["e500"];
-                503: components["responses"]["e503"];
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/collections": {
         parameters: {
             query?: never;
@@ -100,9 +57,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description The optional f parameter indicates the output format which the server shall provide as part of the response document.  The default format is GeoJSON. */
                     f?: components["parameters"]["f"];
-                    /** @description The optional lang parameter instructs the server return a response in a certain language, if supported.  If the language is not among the available values, the Accept-Language header language will be used if it is supported. If the header is missing, the default server language is used. Note that providers may only support a single language (or often no language at all), that can be different from the server language.  Language strings can be written in a complex (e.g. "fr-CA,fr;q=0.9,en-US;q=0.8,en;q=0.7"), simple (e.g. "de") or locale-like (e.g. "de-CH" or "fr_BE") fashion. */
                     lang?: components["parameters"]["lang"];
                 };
                 header?: never;
@@ -146,39 +101,22 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description format */
                     f?: components["parameters"]["items-f"];
-                    /** @description The optional lang parameter instructs the server return a response in a certain language, if supported.  If the language is not among the available values, the Accept-Language header language will be used if it is supported. If the header is missing, the default server language is used. Note that providers may only support a single language (or often no language at all), that can be different from the server language.  Language strings can be written in a complex (e.g. "fr-CA,fr;q=0.9,en-US;q=0.8,en;q=0.7"), simple (e.g. "de") or locale-like (e.g. "de-CH" or "fr_BE") fashion. */
                     lang?: components["parameters"]["lang"];
-                    /** @description features per page */
                     limit?: components["parameters"]["limit"];
-                    /** @description features to skip; following next links is faster */
                     offset?: components["parameters"]["offset"];
-                    /** @description position taken from a next link */
                     cursor?: components["parameters"]["cursor"];
-                    /** @description auto: exact up to a threshold, then an estimate */
                     count?: components["parameters"]["count"];
-                    /** @description 4 or 6 numbers in the axis order of bbox-crs; west above east crosses the antimeridian */
                     bbox?: components["parameters"]["bbox"];
-                    /** @description CRS of bbox, one of the collection's crs */
                     "bbox-crs"?: components["parameters"]["bbox-crs"];
-                    /** @description CRS of the answer, one of the collection's crs */
                     crs?: components["parameters"]["crs"];
-                    /** @description RFC 3339 instant or interval. An instant selects the state of then, an interval the last state in it; collections without history have one state. */
                     datetime?: components["parameters"]["datetime"];
-                    /** @description words that must all occur in codes, names and addresses */
                     q?: components["parameters"]["q"];
-                    /** @description CQL2 expression over the queryables */
                     filter?: components["parameters"]["filter"];
-                    /** @description language of filter */
                     "filter-lang"?: components["parameters"]["filter-lang"];
-                    /** @description CRS of geometries in filter, one of the collection's crs */
                     "filter-crs"?: components["parameters"]["filter-crs"];
-                    /** @description attributes to write */
                     properties?: components["parameters"]["properties"];
-                    /** @description attributes to sort by, - in front for descending */
                     sortby?: components["parameters"]["sortby"];
-                    /** @description leave the geometry out */
                     skipGeometry?: components["parameters"]["skipGeometry"];
                 };
                 header?: never;
@@ -225,19 +163,14 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description CRS of the answer, one of the collection's crs */
                     crs?: components["parameters"]["crs"];
-                    /** @description RFC 3339 instant or interval. An instant selects the state of then, an interval the last state in it; collections without history have one state. */
                     datetime?: components["parameters"]["datetime"];
-                    /** @description format */
                     f?: components["parameters"]["items-f"];
-                    /** @description The optional lang parameter instructs the server return a response in a certain language, if supported.  If the language is not among the available values, the Accept-Language header language will be used if it is supported. If the header is missing, the default server language is used. Note that providers may only support a single language (or often no language at all), that can be different from the server language.  Language strings can be written in a complex (e.g. "fr-CA,fr;q=0.9,en-US;q=0.8,en;q=0.7"), simple (e.g. "de") or locale-like (e.g. "de-CH" or "fr_BE") fashion. */
                     lang?: components["parameters"]["lang"];
                 };
                 header?: never;
                 path: {
                     collectionId: string;
-                    /** @description code of the feature */
                     featureId: string;
                 };
                 cookie?: never;
@@ -271,16 +204,12 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    /** @description ETag of the state that was read */
                     "If-Match"?: string;
-                    /** @description <URI> of the CRS of the body */
                     "Content-Crs"?: string;
-                    /** @description why, percent-encoded UTF-8 */
                     "Cim-Reason"?: string;
                 };
                 path: {
                     collectionId: string;
-                    /** @description code of the feature */
                     featureId: string;
                 };
                 cookie?: never;
@@ -325,7 +254,6 @@ export interface paths {
                 header?: never;
                 path: {
                     collectionId: string;
-                    /** @description code of the feature */
                     featureId: string;
                 };
                 cookie?: never;
@@ -368,9 +296,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description The optional f parameter indicates the output format which the server shall provide as part of the response document.  The default format is GeoJSON. */
                     f?: components["parameters"]["f"];
-                    /** @description The optional lang parameter instructs the server return a response in a certain language, if supported.  If the language is not among the available values, the Accept-Language header language will be used if it is supported. If the header is missing, the default server language is used. Note that providers may only support a single language (or often no language at all), that can be different from the server language.  Language strings can be written in a complex (e.g. "fr-CA,fr;q=0.9,en-US;q=0.8,en;q=0.7"), simple (e.g. "de") or locale-like (e.g. "de-CH" or "fr_BE") fashion. */
                     lang?: components["parameters"]["lang"];
                 };
                 header?: never;
@@ -417,14 +343,11 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description format */
                     f?: "json" | "html";
-                    /** @description language */
                     lang?: "en" | "zh";
                 };
                 header?: never;
                 path: {
-                    /** @description id of a job */
                     jobId: string;
                 };
                 cookie?: never;
@@ -456,7 +379,6 @@ export interface paths {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description id of a job */
                     jobId: string;
                 };
                 cookie?: never;
@@ -498,7 +420,6 @@ export interface paths {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description id of a job */
                     jobId: string;
                 };
                 cookie?: never;
@@ -544,11 +465,9 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    /** @description respond-async for a job */
                     Prefer?: string;
                 };
                 path: {
-                    /** @description id of a process */
                     processId: string;
                 };
                 cookie?: never;
@@ -556,8 +475,12 @@ export interface paths {
             requestBody: {
                 content: {
                     "application/json": {
-                        inputs?: Record<string, never>;
-                        outputs?: Record<string, never>;
+                        inputs?: {
+                            [key: string]: unknown;
+                        };
+                        outputs?: {
+                            [key: string]: unknown;
+                        };
                         /** @enum {string} */
                         response?: "raw" | "document";
                         subscriber?: {
@@ -615,13 +538,9 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description format */
                     f?: "json" | "html";
-                    /** @description language */
                     lang?: "en" | "zh";
-                    /** @description most entries */
                     limit?: number;
-                    /** @description entries to skip */
                     offset?: number;
                 };
                 header?: never;
@@ -665,14 +584,11 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description format */
                     f?: "json" | "html";
-                    /** @description language */
                     lang?: "en" | "zh";
                 };
                 header?: never;
                 path: {
-                    /** @description id of a record */
                     recordId: string;
                 };
                 cookie?: never;
@@ -728,6 +644,7 @@ export interface components {
         };
         city3d: {
             bbox?: number[];
+            geoid_separation_m?: number;
             ground_height_m?: number;
             name?: components["schemas"]["localised"];
             notices?: components["schemas"]["localised"][];
@@ -823,26 +740,6 @@ export interface components {
             rejected?: number;
             unchanged?: number;
         };
-        queryable: {
-            /** @description a human-readable narrative describing the queryable */
-            description?: string;
-            /** @description the language used for the title and description */
-            language?: string;
-            /** @description the token that may be used in a CQL predicate */
-            queryable: string;
-            /** @description a human readable title for the queryable */
-            title?: string;
-            /** @description the data type of the queryable */
-            type: string;
-            /**
-             * Format: url
-             * @description a reference to the formal definition of the type
-             */
-            "type-ref"?: string;
-        };
-        queryables: {
-            queryables: components["schemas"]["queryable"][];
-        };
         record: {
             id: string;
             links?: components["schemas"]["link"][];
@@ -891,14 +788,6 @@ export interface components {
             status: "accepted" | "running" | "successful" | "failed" | "dismissed";
             /** Format: date-time */
             updated?: string;
-        };
-        tilematrixsetlink: {
-            tileMatrixSet: string;
-            tileMatrixSetURI?: string;
-        };
-        tiles: {
-            links: Record<string, never>[];
-            tileMatrixSetLinks: components["schemas"]["tilematrixsetlink"][];
         };
     };
     responses: {
@@ -967,45 +856,23 @@ export interface components {
         };
     };
     parameters: {
-        /** @description 4 or 6 numbers in the axis order of bbox-crs; west above east crosses the antimeridian */
         bbox: number[];
-        /** @description CRS of bbox, one of the collection's crs */
         "bbox-crs": string;
-        /** @description Indicates the EPSG for the given bbox coordinates. */
-        "bbox-crs-epsg": number;
-        /** @description auto: exact up to a threshold, then an estimate */
         count: "auto" | "exact" | "none";
-        /** @description CRS of the answer, one of the collection's crs */
         crs: string;
-        /** @description position taken from a next link */
         cursor: string;
-        /** @description RFC 3339 instant or interval. An instant selects the state of then, an interval the last state in it; collections without history have one state. */
         datetime: string;
-        /** @description The optional f parameter indicates the output format which the server shall provide as part of the response document.  The default format is GeoJSON. */
         f: "json" | "html" | "jsonld";
-        /** @description CQL2 expression over the queryables */
         filter: string;
-        /** @description CRS of geometries in filter, one of the collection's crs */
         "filter-crs": string;
-        /** @description language of filter */
         "filter-lang": "cql2-text" | "cql2-json";
-        /** @description format */
-        "items-f": "json" | "html" | "jsonfg" | "fgb" | "csv" | "parquet" | "gpkg" | "cityjsonseq";
-        /** @description The optional lang parameter instructs the server return a response in a certain language, if supported.  If the language is not among the available values, the Accept-Language header language will be used if it is supported. If the header is missing, the default server language is used. Note that providers may only support a single language (or often no language at all), that can be different from the server language.  Language strings can be written in a complex (e.g. "fr-CA,fr;q=0.9,en-US;q=0.8,en;q=0.7"), simple (e.g. "de") or locale-like (e.g. "de-CH" or "fr_BE") fashion. */
+        "items-f": string;
         lang: "en" | "zh";
-        /** @description features per page */
         limit: number;
-        /** @description features to skip; following next links is faster */
         offset: number;
-        /** @description attributes to write */
         properties: string[];
-        /** @description words that must all occur in codes, names and addresses */
         q: string;
-        /** @description Configuration resource identifier */
-        resourceId: string;
-        /** @description leave the geometry out */
         skipGeometry: boolean;
-        /** @description attributes to sort by, - in front for descending */
         sortby: string[];
     };
     requestBodies: never;

@@ -1,65 +1,29 @@
 /** The 3D layers: loading, visibility, colours, selection. A layer that fails leaves the others alone. */
 import {
   Cartesian2,
-  Cartesian3,
   Cesium3DTileColorBlendMode,
   Cesium3DTileFeature,
   Cesium3DTileset,
   Cesium3DTileStyle,
   Color,
-  ImageBasedLighting,
+  Resource,
+  ShadowMode,
+  SplitDirection,
   type CesiumWidget,
   type StyleExpression,
 } from "cesium";
 import { serviceRoot, serviceUrl, type LayerInfo } from "../api/api";
+import { bearer } from "../api/token";
 import { t } from "../i18n/i18n";
+import { isBlock, Layer, skyLight, text, type Picked } from "./layer";
 import { baseColour, BLOCK, SELECTED } from "../style/style";
 import { tilesAt } from "./moment";
 import { classColour, classOf, type ThemeId } from "../style/theme";
 import { whenShown } from "../scene/tilesReady";
 
-export type Status = "idle" | "loading" | "ready" | "failed";
-
-export interface Picked {
-  layer: string;
-  code: string;
-  properties: Record<string, unknown>;
-}
-
-const FLAT = { lighting: new Cartesian3(0.42, 0.435, 0.46), none: new Cartesian3() };
-
-function skyLight(): ImageBasedLighting {
-  const coefficients = [FLAT.lighting, ...Array.from({ length: 8 }, () => FLAT.none)];
-  const light = new ImageBasedLighting();
-  light.sphericalHarmonicCoefficients = coefficients;
-  light.imageBasedLightingFactor = new Cartesian2(1, 0);
-  return light;
-}
-
-function isBlock(layer: Layer, feature: Cesium3DTileFeature): boolean {
-  const code: unknown = feature.getProperty(layer.codeProperty);
-  return code === undefined || code === null || code === "";
-}
-
-function text(code: unknown): string {
-  return typeof code === "string" ? code : JSON.stringify(code);
-}
-
-export class Layer {
-  status: Status = "idle";
-  visible = false;
-  /** Why loading failed. */
-  error: unknown;
-  failedTiles = 0;
-  pendingTiles = 0;
-  tileset: Cesium3DTileset | undefined;
-
-  constructor(readonly info: LayerInfo) {}
-
-  get codeProperty(): string {
-    return this.info.code_property ?? "code";
-  }
-}
+/** Tiles in memory of one layer: 320 MiB at most, also in a city of a million buildings. */
+const CACHE_BYTES = 192 * 1024 * 1024;
+const CACHE_OVERFLOW_BYTES = 128 * 1024 * 1024;
 
 export class Layers {
   readonly all: Layer[];
@@ -69,6 +33,13 @@ export class Layers {
   private theme: ThemeId = "use";
   private hiddenClasses: ReadonlySet<string> = new Set();
   private readonly colours = new Map<string, Color>();
+  private filter: string | undefined;
+  private replacing = true;
+  private paused = false;
+  private highlight: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map();
+  private comparison: { instant: string; tileset: Cesium3DTileset | undefined } | undefined;
+  private split = SplitDirection.NONE;
+  private readonly attached = new Set<(tileset: Cesium3DTileset) => void>();
 
   constructor(
     private readonly widget: CesiumWidget,
@@ -86,31 +57,102 @@ export class Layers {
   async setVisible(layer: Layer, on: boolean): Promise<void> {
     layer.visible = on;
     if (layer.tileset) layer.tileset.show = on;
+    if (this.comparison?.tileset && layer.info.kind === "buildings") this.comparison.tileset.show = on;
     this.updateHidden();
     this.changed();
-    if (on && !layer.tileset && layer.status !== "loading") await this.load(layer);
+    if (on && !this.paused && !layer.tileset && layer.status !== "loading") await this.load(layer);
+  }
+
+  /** While paused nothing is loaded; afterwards what is switched on is. */
+  async setPaused(on: boolean): Promise<void> {
+    this.paused = on;
+    if (on) return;
+    await Promise.all(this.all.filter((layer) => layer.visible && !layer.tileset && layer.status !== "loading").map((layer) => this.load(layer)));
+  }
+
+  /** Takes up layers that were published after the page was opened. */
+  add(infos: readonly LayerInfo[]): void {
+    for (const info of infos) if (!this.find(info.id)) this.all.push(new Layer(info));
+    this.changed();
   }
 
   select(code: string | undefined, layer?: string): void {
     this.selected = code === undefined ? undefined : { code, layer };
-    for (const { tileset } of this.all) tileset?.makeStyleDirty();
-    this.widget.scene.requestRender();
+    this.restyle();
   }
 
   /** Shows the buildings as they stood at an instant; undefined: as they stand. */
   async setMoment(instant: string | undefined): Promise<void> {
     if (instant === this.instant) return;
     this.instant = instant;
+    await this.reloadBuildings();
+  }
+
+  /** Shows only the buildings that a CQL2 filter selects; undefined: all of them. */
+  async setFilter(filter: string | undefined): Promise<void> {
+    if (filter === this.filter) return;
+    this.filter = filter;
+    await this.reloadBuildings();
+  }
+
+  /** Asks again for everything on show: another token may see more or less. */
+  async reload(): Promise<void> {
+    await this.reloadLayers(() => true);
+  }
+
+  /** Shows the buildings of a second instant on the other side of the split; undefined ends the comparison. */
+  async setComparison(instant: string | undefined, side: SplitDirection): Promise<void> {
+    const { scene } = this.widget;
+    if (this.comparison?.tileset) scene.primitives.remove(this.comparison.tileset);
+    this.comparison = instant === undefined ? undefined : { instant, tileset: undefined };
+    this.split = side;
+    const layer = this.all.find(({ info }) => info.kind === "buildings");
+    if (layer?.tileset) layer.tileset.splitDirection = side;
+    scene.requestRender();
+    const { comparison } = this;
+    if (!comparison || !layer) return;
+    const tileset = await this.open(tilesAt(layer.info.href, comparison.instant, this.filter));
+    if (this.comparison !== comparison) return tileset.destroy();
+    comparison.tileset = tileset;
+    this.prepare(layer, tileset);
+    tileset.splitDirection = side === SplitDirection.LEFT ? SplitDirection.RIGHT : SplitDirection.LEFT;
+    tileset.show = layer.visible;
+    scene.primitives.add(tileset);
+    scene.requestRender();
+  }
+
+  /** Paints features by layer and code over all other colours; an empty map ends it. */
+  setHighlight(colours: ReadonlyMap<string, ReadonlyMap<string, string>>): void {
+    this.highlight = colours;
+    this.restyle();
+  }
+
+  /** Evaluates colours and visibility of all features anew. */
+  restyle(): void {
+    for (const { tileset } of this.all) tileset?.makeStyleDirty();
+    this.comparison?.tileset?.makeStyleDirty();
+    this.widget.scene.requestRender();
+  }
+
+  /** Calls `prepare` for every tileset on the view, now and later (clipping planes and the like). */
+  onTileset(prepare: (tileset: Cesium3DTileset) => void): void {
+    this.attached.add(prepare);
+    for (const { tileset } of this.all) if (tileset) prepare(tileset);
+  }
+
+  private reloadBuildings(): Promise<void> {
+    return this.reloadLayers(({ info }) => info.kind === "buildings");
+  }
+
+  private async reloadLayers(isWanted: (layer: Layer) => boolean): Promise<void> {
     await Promise.all(
-      this.all
-        .filter(({ info }) => info.kind === "buildings")
-        .map(async (layer) => {
-          if (layer.tileset) this.widget.scene.primitives.remove(layer.tileset);
-          layer.tileset = undefined;
-          layer.status = "idle";
-          layer.pendingTiles = 0;
-          if (layer.visible) await this.load(layer);
-        }),
+      this.all.filter(isWanted).map(async (layer) => {
+        if (layer.tileset) this.widget.scene.primitives.remove(layer.tileset);
+        layer.tileset = undefined;
+        layer.status = "idle";
+        layer.pendingTiles = 0;
+        if (layer.visible && !this.paused) await this.load(layer);
+      }),
     );
   }
 
@@ -118,15 +160,15 @@ export class Layers {
   setTheme(theme: ThemeId, hiddenClasses: ReadonlySet<string>): void {
     this.theme = theme;
     this.hiddenClasses = hiddenClasses;
-    for (const { tileset, info } of this.all) if (info.kind === "buildings") tileset?.makeStyleDirty();
-    this.widget.scene.requestRender();
+    this.restyle();
   }
 
   /** Feature under a point of the canvas (CSS pixels from its upper left corner). */
   pickAt(x: number, y: number): Picked | undefined {
     const object: unknown = this.widget.scene.pick(new Cartesian2(x, y));
     if (!(object instanceof Cesium3DTileFeature)) return undefined;
-    const layer = this.all.find(({ tileset }) => tileset === object.tileset);
+    const { tileset: picked } = object;
+    const layer = this.all.find(({ info, tileset }) => tileset === picked || (info.kind === "buildings" && picked === this.comparison?.tileset));
     const code: unknown = layer && object.getProperty(layer.codeProperty);
     if (!layer || code === undefined || code === null || code === "") return undefined;
     const properties: Record<string, unknown> = {};
@@ -135,22 +177,17 @@ export class Layers {
   }
 
   private async load(layer: Layer): Promise<void> {
-    const { instant } = this;
-    const href = layer.info.kind === "buildings" ? tilesAt(layer.info.href, instant) : layer.info.href;
-    // Another day was chosen while this one was loading.
-    const isStale = (): boolean => layer.info.kind === "buildings" && instant !== this.instant;
+    const { instant, filter } = this;
+    const isBuildings = layer.info.kind === "buildings";
+    const href = isBuildings ? tilesAt(layer.info.href, instant, filter) : layer.info.href;
+    // Another day or area was chosen while this one was loading.
+    const isStale = (): boolean => isBuildings && (instant !== this.instant || filter !== this.filter);
     layer.status = "loading";
     layer.error = undefined;
     layer.failedTiles = 0;
     this.changed();
     try {
-      const url = serviceUrl(href);
-      if (url.origin !== serviceRoot().origin) throw new Error(t("error.foreignTiles", { host: url.host }));
-      const tileset = await Cesium3DTileset.fromUrl(url.href, {
-        environmentMapOptions: { enabled: false },
-        enableCollision: false,
-        cullRequestsWhileMoving: true,
-      });
+      const tileset = await this.open(href);
       if (isStale()) return tileset.destroy();
       this.attach(layer, tileset);
       await whenShown(tileset, this.widget.scene, () => layer.visible && layer.tileset === tileset);
@@ -164,14 +201,23 @@ export class Layers {
     this.changed();
   }
 
+  private open(href: string): Promise<Cesium3DTileset> {
+    const url = serviceUrl(href);
+    if (url.origin !== serviceRoot().origin) throw new Error(t("error.foreignTiles", { host: url.host }));
+    return Cesium3DTileset.fromUrl(new Resource({ url: url.href, headers: bearer() }), {
+      environmentMapOptions: { enabled: false },
+      enableCollision: false,
+      cullRequestsWhileMoving: true,
+      cacheBytes: CACHE_BYTES,
+      maximumCacheOverflowBytes: CACHE_OVERFLOW_BYTES,
+    });
+  }
+
   private attach(layer: Layer, tileset: Cesium3DTileset): void {
     layer.tileset = tileset;
     tileset.show = layer.visible;
-    tileset.imageBasedLighting = skyLight();
-    // BIM keeps its own materials; blocks and pipes are drawn in the colour of their class.
-    tileset.colorBlendMode =
-      layer.info.kind === "bim" ? Cesium3DTileColorBlendMode.HIGHLIGHT : Cesium3DTileColorBlendMode.REPLACE;
-    tileset.style = this.makeStyle(layer);
+    this.prepare(layer, tileset);
+    if (layer.info.kind === "buildings") tileset.splitDirection = this.split;
     tileset.tileFailed.addEventListener(() => {
       layer.failedTiles += 1;
       this.changed();
@@ -183,17 +229,30 @@ export class Layers {
     this.widget.scene.primitives.add(tileset);
   }
 
+  private prepare(layer: Layer, tileset: Cesium3DTileset): void {
+    tileset.imageBasedLighting = skyLight();
+    tileset.shadows = ShadowMode.ENABLED;
+    // BIM keeps its own materials; blocks and pipes are drawn in the colour of their class.
+    tileset.colorBlendMode =
+      layer.info.kind === "bim" ? Cesium3DTileColorBlendMode.HIGHLIGHT : Cesium3DTileColorBlendMode.REPLACE;
+    tileset.style = this.makeStyle(layer);
+    this.attached.forEach((prepare) => prepare(tileset));
+  }
+
   /** The style as functions, not expression text: values of the data never become code. */
   private makeStyle(layer: Layer): Cesium3DTileStyle {
     const { kind, id } = layer.info;
     const style = new Cesium3DTileStyle();
     const colour = (feature: Cesium3DTileFeature | undefined, result: Color): Color => {
       if (feature && this.selected && this.isSelected(layer, feature)) return Color.clone(this.colour(SELECTED), result);
+      const lit = feature && this.highlight.get(id)?.get(this.codeOf(layer, feature));
+      if (lit) return Color.clone(this.colour(lit), result);
       const css = kind !== "buildings" || !feature ? baseColour(kind, id) : this.buildingColour(layer, feature);
       return Color.clone(this.colour(css), result);
     };
     const show = (feature: Cesium3DTileFeature | undefined): boolean => {
       // A block of the far view stands for buildings of several classes.
+      if (feature && layer.isLeftOut?.(feature)) return false;
       if (!feature || kind !== "buildings" || isBlock(layer, feature)) return true;
       if (this.hiddenClasses.size > 0 && this.hiddenClasses.has(this.classIn(feature))) return false;
       return this.hidden.size === 0 || !this.hidden.has(this.codeOf(layer, feature));
@@ -232,11 +291,21 @@ export class Layers {
     return classOf(this.theme, feature.getProperty(this.theme));
   }
 
+  get isReplacing(): boolean {
+    return this.replacing;
+  }
+
+  /** Whether BIM models take the place of the plain blocks they name. */
+  setReplacing(on: boolean): void {
+    this.replacing = on;
+    this.updateHidden();
+  }
+
   /** A BIM model on show takes the place of the plain blocks it names. */
   private updateHidden(): void {
-    const shown = this.all.filter(({ visible, info }) => visible && info.kind === "bim");
+    const shown = !this.replacing ? [] : this.all.filter(({ visible, info }) => visible && info.kind === "bim");
     this.hidden = new Set(shown.flatMap(({ info }) => info.replaces ?? []));
-    for (const { tileset, info } of this.all) if (info.kind === "buildings") tileset?.makeStyleDirty();
+    this.restyle();
   }
 
   private changed(): void {

@@ -7,9 +7,12 @@ export function endOfDay(day: string | undefined, now: Date = new Date()): strin
   return Number.isNaN(end.getTime()) || end >= now ? undefined : end.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-/** Address of the tiles of a layer as it stood at an instant: made on request by the server. */
-export function tilesAt(href: string, instant: string | undefined): string {
-  if (instant === undefined) return href;
-  const live = href.replace(/tileset\.json$/, "live/tileset.json");
-  return `${live}?${new URLSearchParams({ datetime: instant }).toString()}`;
+/** Address of the tiles of a layer as it stood at an instant, or of a selection of it: made on request by the server. */
+export function tilesAt(href: string, instant: string | undefined, filter?: string): string {
+  if (instant === undefined && filter === undefined) return href;
+  const live = href.replace(/(\/live)?\/tileset\.json$/, "/live/tileset.json");
+  const asked = new URLSearchParams();
+  if (instant !== undefined) asked.set("datetime", instant);
+  if (filter !== undefined) asked.set("filter", filter);
+  return `${live}?${asked.toString()}`;
 }

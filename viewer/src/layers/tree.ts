@@ -2,7 +2,7 @@
 import { reason, type LayerKind } from "../api/api";
 import { button, h, icon } from "../page/dom";
 import { language, pick, t } from "../i18n/i18n";
-import type { Layer } from "./layers";
+import type { Layer } from "./layer";
 import { colourMark } from "../style/legend";
 import { networkColour } from "../style/style";
 

@@ -26,6 +26,9 @@ const ICONS = {
   minus: "M5 12h14",
   north: "M12 3l6 18-6-4-6 4z",
   menu: "M4 7h16M4 12h16M4 17h16",
+  camera: "M4 8h4l2-3h4l2 3h4v11H4zM12 10a3.5 3.5 0 1 0 0 7a3.5 3.5 0 1 0 0-7z",
+  link: "M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1",
+  table: "M4 5h16v14H4zM4 10h16M10 5v14",
 } as const;
 
 export function icon(name: keyof typeof ICONS): SVGElement {

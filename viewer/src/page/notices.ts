@@ -20,10 +20,15 @@ export class Notices {
     this.draw();
   }
 
-  /** Adds a message that stays until the page is reloaded. */
+  /** Adds a message that stays until it is taken away or the page is reloaded. */
   alert(key: Key, values: Record<string, string> = {}): void {
     this.messages.set(key, values);
     this.draw();
+  }
+
+  /** Takes a message away. */
+  clear(key: Key): void {
+    if (this.messages.delete(key)) this.draw();
   }
 
   get keys(): Key[] {

@@ -1,6 +1,7 @@
 /** The page around the 3D view. Drawn at once, before the engine is loaded. */
 import { serviceUrl } from "../api/api";
 import { h, icon } from "./dom";
+import { drawTabs, type Tabs } from "./tabs";
 import { language, onLanguage, setLanguage, t, type Language } from "../i18n/i18n";
 
 export interface Shell {
@@ -11,12 +12,20 @@ export interface Shell {
   legend: HTMLElement;
   side: HTMLElement;
   underground: HTMLInputElement;
+  /** Place of the section tool. */
+  depth: HTMLElement;
   day: HTMLInputElement;
   panel: HTMLElement;
   banner: HTMLElement;
   alerts: HTMLElement;
   attribution: HTMLElement;
   controls: HTMLElement;
+  tabs: Tabs;
+  /** Places of the tools in the side panel. */
+  analysis: HTMLElement;
+  models: HTMLElement;
+  /** Opens the side panel. */
+  reveal(): void;
   /** Closes the layer drawer where it covers the view (phones). */
   uncover(): void;
   /** Puts the words of the current language in place; called again after each change of language. */
@@ -38,16 +47,26 @@ export function drawShell(root: HTMLElement): Shell {
   const tree = h("div", { "data-testid": "layers" });
   const underground = h("input", { type: "checkbox", id: "underground", "data-testid": "underground" });
   const undergroundLabel = h("label", { for: "underground" });
+  const depth = h("div", { "data-testid": "section" });
   const day = h("input", { type: "date", id: "day", "data-testid": "day" });
   const dayLabel = h("label", { for: "day" });
   const legend = h("section", { class: "legend", "data-testid": "legend", hidden: true });
   const collections = h("a", { target: "_blank", rel: "noopener" });
-  const side = h(
-    "nav", { class: "side", id: "side" }, tree,
+  const layers = h(
+    "div", {}, tree,
     h("div", { class: "layer" }, h("div", { class: "layer-line" }, underground, undergroundLabel)),
+    depth,
     h("div", { class: "layer" }, h("div", { class: "layer-line" }, dayLabel, day)),
     legend, h("p", { class: "links" }, collections),
   );
+  const analysis = h("div", {});
+  const models = h("div", {});
+  const tabs = drawTabs([
+    { id: "layers", title: "app.layers", content: layers },
+    { id: "analysis", title: "app.analysis", content: analysis },
+    { id: "models", title: "app.models", content: models },
+  ]);
+  const side = h("nav", { class: "side", id: "side" }, tabs.element);
   const panel = h("aside", { class: "panel", "data-testid": "panel", hidden: true });
   const controls = h("div", { class: "controls", role: "group" });
   const attribution = h("footer", { class: "attribution", "data-testid": "attribution" });
@@ -67,8 +86,8 @@ export function drawShell(root: HTMLElement): Shell {
   const translate = (): void => {
     languages.value = language();
     languages.setAttribute("aria-label", t("app.language"));
-    menu.replaceChildren(icon("menu"), t("app.layers"));
-    side.setAttribute("aria-label", t("app.layers"));
+    menu.replaceChildren(icon("menu"), h("span", {}, t("app.panel")));
+    side.setAttribute("aria-label", t("app.panel"));
     undergroundLabel.textContent = t("view.underground");
     dayLabel.textContent = t("view.day");
     dayLabel.title = t("view.dayHint");
@@ -84,5 +103,5 @@ export function drawShell(root: HTMLElement): Shell {
   };
   translate();
   onLanguage(translate);
-  return { title, bar, map, tree, legend, side, underground, day, panel, banner, alerts, attribution, controls, uncover, translate };
+  return { title, bar, map, tree, legend, side, underground, day, panel, banner, alerts, attribution, controls, tabs, analysis, models, depth, reveal: () => setOpen(true), uncover, translate };
 }

@@ -18,6 +18,8 @@ export interface ViewState {
   layers?: string[];
   selected?: { code: string; layer?: string };
   underground: boolean;
+  /** The flat map; undefined: whatever suits the screen. */
+  mode?: "2d" | "3d";
   /** Attribute that colours the buildings, and the classes of it that are hidden. */
   theme?: ThemeId;
   /** Day of the state of the register on show, YYYY-MM-DD; undefined: as it stands. */
@@ -40,6 +42,7 @@ export function formatHash(state: ViewState): string {
     if (state.selected.layer) parts.push(`sl=${encodeURIComponent(state.selected.layer)}`);
   }
   if (state.underground) parts.push("u=1");
+  if (state.mode) parts.push(`m=${state.mode}`);
   if (state.day) parts.push(`d=${state.day}`);
   if (state.theme) parts.push(`t=${state.theme}`);
   if (state.hidden && state.hidden.length > 0) parts.push(`f=${state.hidden.map(encodeURIComponent).join(",")}`);
@@ -58,6 +61,8 @@ export function parseHash(hash: string): ViewState {
   if (camera) state.camera = camera;
   const layers = fields.get("l");
   if (layers !== undefined) state.layers = layers.split(",").map(decode).filter((id) => id !== "");
+  const mode = fields.get("m");
+  if (mode === "2d" || mode === "3d") state.mode = mode;
   const day = fields.get("d");
   if (day && /^\d{4}-\d{2}-\d{2}$/.test(day)) state.day = day;
   const theme = fields.get("t");

@@ -1,7 +1,9 @@
 /** The 3D view: a plain globe, a fixed sun and the camera. Nothing in it asks a server outside our own. */
 import {
   BoundingSphere,
+  Cartesian2,
   Cartesian3,
+  Cartographic,
   CesiumWidget,
   Color,
   Credit,
@@ -150,6 +152,16 @@ export function showSphere(widget: CesiumWidget, sphere: BoundingSphere, insets:
     widget.camera.lookAtTransform(Matrix4.IDENTITY);
   }
   widget.scene.requestRender();
+}
+
+/** Place in the middle of the view and its distance; undefined where the middle is sky. */
+export function lookedAt(widget: CesiumWidget): { longitude: number; latitude: number; height: number } | undefined {
+  const { camera, scene, canvas } = widget;
+  const ray = camera.getPickRay(new Cartesian2(canvas.clientWidth / 2, canvas.clientHeight / 2));
+  const place = ray && (scene.globe.pick(ray, scene) ?? camera.pickEllipsoid(new Cartesian2(canvas.clientWidth / 2, canvas.clientHeight / 2)));
+  if (!place) return undefined;
+  const { longitude, latitude } = Cartographic.fromCartesian(place);
+  return { longitude: CesiumMath.toDegrees(longitude), latitude: CesiumMath.toDegrees(latitude), height: Cartesian3.distance(place, camera.positionWC) };
 }
 
 export function readCamera(widget: CesiumWidget): CameraState {

@@ -1,6 +1,5 @@
 /** What a search text means: a code, a position, or words to look for in names and addresses. */
-import { codeOf, readItem, readMatches, type Item } from "../api/api";
-import { language } from "../i18n/i18n";
+import { codeOf, findItem, readMatches, type Item } from "../api/api";
 
 export interface Found {
   collection: string;
@@ -15,7 +14,8 @@ const BUILDING_CODE_LENGTH = 27;
  */
 export function collectionsFor(code: string, layers: readonly { kind: string; collection: string }[]): string[] {
   const wanted = code.length === BUILDING_CODE_LENGTH ? layers.filter(({ kind }) => kind === "buildings") : layers;
-  const ids = [...new Set(wanted.map(({ collection }) => collection).filter(Boolean))];
+  const known = wanted.flatMap(({ kind, collection }) => (kind === "network" ? [collection, collection.replace(/-lines$/, "-points")] : [collection]));
+  const ids = [...new Set(known.filter(Boolean))];
   return ids.length > 0 || code.length !== BUILDING_CODE_LENGTH ? ids : ["buildings"];
 }
 
@@ -24,7 +24,7 @@ export function collectionsFor(code: string, layers: readonly { kind: string; co
  * the failure is raised, since "not found" would be a lie.
  */
 export async function findByCode(code: string, collections: readonly string[]): Promise<Found | undefined> {
-  const answers = await Promise.allSettled(collections.map((id) => readItem(id, code, language())));
+  const answers = await Promise.allSettled(collections.map((id) => findItem(id, code)));
   for (const [index, answer] of answers.entries()) {
     const collection = collections[index];
     if (answer.status === "fulfilled" && answer.value && collection) return { collection, item: answer.value };

@@ -31,7 +31,7 @@ export function attributeLines(
     const line: Line = {
       name,
       title: pick(field?.title) || name.replace(/_/g, " "),
-      text: unit && typeof value === "number" ? `${text} ${unitText(unit)}` : text,
+      text: unit && typeof value === "number" ? `${text} ${unitText(unit)}`.trim() : text,
     };
     if (field?.description) line.hint = field.description;
     lines.push(line);
@@ -45,14 +45,14 @@ function sequence(schema: Schema, name: string): number {
 
 /** UCUM and common codes as people write them. */
 function unitText(unit: string): string {
-  const written: Record<string, string> = { m2: "m²", m3: "m³", "m^2": "m²", "m^3": "m³", deg: "°", Cel: "°C" };
+  const written: Record<string, string> = { "1": "", m2: "m²", m3: "m³", "m^2": "m²", "m^3": "m³", deg: "°", Cel: "°C" };
   return written[unit] ?? unit;
 }
 
 /** Any value as text. Numbers without grouping: a year is not 1,998. */
 export function valueText(value: unknown, language: Language): string {
   if (typeof value === "number") {
-    return new Intl.NumberFormat(language, { useGrouping: false, maximumFractionDigits: 3 }).format(value);
+    return new Intl.NumberFormat(language, { useGrouping: false, maximumFractionDigits: 3 }).format(value).replace(/^-0$/, "0");
   }
   if (typeof value === "boolean") return value ? t("panel.yes") : t("panel.no");
   if (Array.isArray(value)) return value.map((part) => valueText(part, language)).join(", ");

@@ -1,8 +1,9 @@
 /** The panel of one feature: code, attributes of the register, link to the OGC API item. */
-import { itemPath, readCollectionTitles, readItem, readSchema, reason, serviceUrl, type Item, type Schema } from "../api/api";
+import { findItem, itemPath, readCollectionTitles, readItem, readSchema, reason, serviceUrl, type Item, type Schema } from "../api/api";
 import { attributeLines } from "./attributes";
 import { button, h, icon } from "../page/dom";
 import { language, onLanguage, t } from "../i18n/i18n";
+import { Editor, mayEdit } from "./editor";
 import { relatedSections, type Go } from "./related";
 
 export interface Shown {
@@ -10,6 +11,8 @@ export interface Shown {
   collection: string;
   /** Name of the attribute that holds the code. */
   codeProperty: string;
+  /** Collection to ask where the first one does not know the code. */
+  other?: string;
   /** Attributes of the tile, shown where the register cannot be asked. */
   tile?: Record<string, unknown>;
 }
@@ -22,6 +25,10 @@ export class Panel {
     private readonly root: HTMLElement,
     private readonly onClose: () => void,
     private readonly go: Go,
+    /** What else can be done with a feature. */
+    private readonly actions: (feature: Shown) => HTMLElement[],
+    /** Called after a change is stored. */
+    private readonly onSaved: () => void,
   ) {
     root.hidden = true;
     root.addEventListener("keydown", (event) => {
@@ -38,11 +45,13 @@ export class Panel {
   }
 
   /** Fills the panel; an answer that comes after the next selection is dropped. */
-  async show(feature: Shown, known?: Item): Promise<void> {
-    this.shown = feature;
+  async show(asked: Shown, known?: Item): Promise<void> {
+    this.shown = asked;
     this.turn += 1;
     const mine = this.turn;
     const spoken = language();
+    const feature = known ? asked : await this.resolved(asked);
+    if (mine !== this.turn) return;
     const heading = h("h2", {}, feature.collection);
     const body = h("div", { class: "attributes", "data-testid": "attributes", "aria-live": "polite" }, t("panel.loading"));
     this.draw(feature, heading, body);
@@ -64,10 +73,37 @@ export class Panel {
     for (const { name, title: label, text, hint } of lines) {
       list.append(h("dt", { title: hint }, label), h("dd", { "data-name": name }, text));
     }
-    body.append(list);
+    body.append(list, ...this.actions(feature));
     if (typeof item !== "object") return;
+    if (await mayEdit(feature.collection, feature.code)) {
+      if (mine !== this.turn) return;
+      const edit = button(t("edit.edit"), { "data-testid": "edit" }, () => this.edit(feature, item, schema, body), t("edit.edit"));
+      body.append(h("p", { class: "buttons" }, edit));
+    }
     const sections = await relatedSections(feature.collection, feature.code, item.properties, this.go);
     if (mine === this.turn) body.append(...sections);
+  }
+
+  /** The collection that knows a feature of the view, where the tiles hold two of them. */
+  private async resolved(asked: Shown): Promise<Shown> {
+    const { other, ...first } = asked;
+    if (!other) return asked;
+    // Codes of points have an N where lines have an L; it saves a request, nothing hangs on it.
+    const order = /-N\d+$/.test(asked.code) ? [other, asked.collection] : [asked.collection, other];
+    for (const collection of order) {
+      const found = await findItem(collection, asked.code).catch(() => undefined);
+      if (found) return { ...first, collection };
+    }
+    return first;
+  }
+
+  private edit(feature: Shown, item: Item, schema: Schema, body: HTMLElement): void {
+    const editor = new Editor(feature.collection, feature.code, item, schema, (saved) => {
+      if (saved) this.onSaved();
+      void this.show(feature);
+    });
+    body.replaceChildren(editor.element);
+    editor.element.querySelector<HTMLElement>("input, select")?.focus();
   }
 
   private draw(feature: Shown, heading: HTMLElement, body: HTMLElement): void {

@@ -5,7 +5,7 @@ import { drawLegend } from "./legend";
 import { classesOf, type ThemeClass, type ThemeId } from "./theme";
 
 export interface Painted {
-  setTheme(theme: ThemeId, hidden: ReadonlySet<string>): void;
+  setTheme(theme: ThemeId, hidden: ReadonlySet<string>, classes: readonly ThemeClass[]): void;
 }
 
 export class Colouring {
@@ -15,6 +15,7 @@ export class Colouring {
   private counts = new Map<string, number>();
   private turn = 0;
   private instant: string | undefined;
+  private filter: string | undefined;
 
   /** `buildings` is undefined where the server has no such layer; then there is no legend. */
   constructor(
@@ -34,7 +35,7 @@ export class Colouring {
   restore(theme: ThemeId, hidden: readonly string[]): void {
     this.theme = theme;
     this.hidden = new Set(hidden);
-    this.layers.setTheme(theme, this.hidden);
+    this.layers.setTheme(theme, this.hidden, this.classes);
     void this.refresh();
   }
 
@@ -42,6 +43,13 @@ export class Colouring {
   setMoment(instant: string | undefined): void {
     if (instant === this.instant) return;
     this.instant = instant;
+    void this.refresh();
+  }
+
+  /** Counts only what a CQL2 filter selects too; undefined: all. */
+  setFilter(filter: string | undefined): void {
+    if (filter === this.filter) return;
+    this.filter = filter;
     void this.refresh();
   }
 
@@ -57,11 +65,12 @@ export class Colouring {
     if (mine !== this.turn) return;
     this.classes = classesOf(theme, schema[theme], t("legend.unknown"));
     this.counts = new Map();
+    this.layers.setTheme(theme, new Set(this.hidden), this.classes);
     this.draw();
     await Promise.all(
       this.classes.map(async ({ id, filter }) => {
         // An uncounted class keeps its row; the colours matter more.
-        const count = await readCount(buildings.collection, filter, this.instant).catch(() => undefined);
+        const count = await readCount(buildings.collection, this.filter ? `(${filter}) AND ${this.filter}` : filter, this.instant).catch(() => undefined);
         if (mine === this.turn && count !== undefined) this.counts.set(id, count);
       }),
     );
@@ -92,7 +101,7 @@ export class Colouring {
   }
 
   private apply(): void {
-    this.layers.setTheme(this.theme, new Set(this.hidden));
+    this.layers.setTheme(this.theme, new Set(this.hidden), this.classes);
     this.onChange();
   }
 }

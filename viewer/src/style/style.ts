@@ -60,7 +60,7 @@ const USE_WORDS: readonly (readonly [RegExp, string])[] = [
   [/other|其他|其它/, "other"],
 ];
 
-const SPARE = ["#d8a0d8", "#9ad0c2", "#d6c48a", "#8aa0e0", "#c98f6b", "#a2b18a", "#d98c9c", "#7fb3a8"] as const;
+export const SPARE_COLOURS = ["#d8a0d8", "#9ad0c2", "#d6c48a", "#8aa0e0", "#c98f6b", "#a2b18a", "#d98c9c", "#7fb3a8"] as const;
 
 function useEntry(use: string): Entry | undefined {
   const word = use.trim().toLowerCase();
@@ -77,7 +77,7 @@ export function useColour(use: string | undefined): string {
   if (entry) return entry.colour;
   let hash = 0;
   for (const letter of use) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) >>> 0;
-  return SPARE[hash % SPARE.length] as string;
+  return SPARE_COLOURS[hash % SPARE_COLOURS.length] as string;
 }
 
 /** Title of a use when the server's schema names none: the known vocabulary, else the value itself. */

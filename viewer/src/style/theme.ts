@@ -14,7 +14,7 @@ export interface ThemeClass {
   filter: string;
 }
 
-interface Numbers {
+export interface Numbers {
   /** Lower bounds of the classes after the first one. */
   steps: readonly number[];
   colours: readonly string[];
@@ -42,6 +42,11 @@ const NUMBERS: Partial<Record<ThemeId, Numbers>> = {
   storeys_above: { steps: [4, 7, 10, 34], colours: ["#e3eef7", "#a9cde6", "#62a5d1", "#2a76b4", "#123f7c"] },
   year_built: { steps: [1980, 1990, 2000, 2010, 2020], colours: ["#5a3a7d", "#7c5ba6", "#8f8fc6", "#8ec1cf", "#a8dcae", "#e6f2a2"] },
 };
+
+/** Steps and colours of a theme of numbers; undefined for coded values. */
+export function numbersOf(theme: ThemeId): Numbers | undefined {
+  return NUMBERS[theme];
+}
 
 export function isTheme(text: string | undefined): text is ThemeId {
   return text !== undefined && (THEMES as readonly string[]).includes(text);

@@ -1,0 +1,143 @@
+# ruff: noqa: E501 - the long lines are JavaScript
+"""Looking into things: storeys, disciplines and elements of BIM models, and below ground."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from tests.support.viewer_page import ask
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+
+
+@pytest.fixture
+def viewer(shared_page):
+    shared_page.reset()
+    yield shared_page
+    assert shared_page.faults == []
+
+
+@pytest.fixture
+def duplex(viewer):
+    models = ask(viewer.server, "/collections/bim-models/items", limit="100", skipGeometry="true")["features"]
+    code = next(one["id"] for one in models if "Duplex" in one["properties"]["name"])
+    viewer.test_id("tab-models").click()
+    viewer.test_id("bim-model").select_option("")
+    viewer.test_id("bim-model").select_option(f"bim/{code}")
+    viewer.test_id("bim-tree").wait_for()
+    viewer.page.wait_for_function(f"window.cimViewer.state().layers['bim/{code}'].status === 'ready'")
+    return code
+
+
+def _shown(viewer, model, codes):
+    return viewer.page.evaluate(
+        """([layer, codes]) => { const { tileset } = window.cimViewer.layers.find(l => l.info.id === layer);
+             return codes.filter(code => tileset.style.show.evaluate({ getProperty: () => code, tileset })); }""",
+        [f"bim/{model}", codes],
+    )
+
+
+def _elements(viewer, model):
+    found = ask(viewer.server, "/collections/bim-elements/items", filter=f"model_code = '{model}'", limit="1000", skipGeometry="true")
+    return found["features"]
+
+
+def test_storeys_of_a_model_can_be_taken_off_and_singled_out(viewer, duplex):
+    storeys = ask(viewer.server, "/collections/bim-storeys/items", filter=f"model_code = '{duplex}'", skipGeometry="true")["features"]
+    storeys.sort(key=lambda one: one["properties"]["elevation_m"])
+    held = [(one["id"], one["properties"]["storey_code"]) for one in _elements(viewer, duplex) if one["properties"]["storey_code"]]
+    codes = [code for code, _ in held]
+    ground = next(at for at, one in enumerate(storeys) if one["properties"]["name"] == "Level 1")
+    viewer.test_id("bim-storey").fill(str(ground))
+    assert "Level 1" in viewer.text("bim-storey-name")
+    below = {one["id"] for one in storeys[: ground + 1]}
+    assert set(_shown(viewer, duplex, codes)) == {code for code, storey in held if storey in below}
+    viewer.test_id("bim-mode").select_option("only")
+    assert set(_shown(viewer, duplex, codes)) == {code for code, storey in held if storey == storeys[ground]["id"]}
+    viewer.page.wait_for_timeout(800)
+    viewer.picture("viewer-storey")
+    viewer.test_id("bim-mode").select_option("all")
+    assert len(_shown(viewer, duplex, codes)) == len(codes)
+
+
+def test_disciplines_of_a_model_are_switched(viewer, duplex):
+    elements = _elements(viewer, duplex)
+    furniture = [one["id"] for one in elements if one["properties"]["ifc_class"] == "IfcFurnishingElement"]
+    others = [one["id"] for one in elements if one["properties"]["ifc_class"] != "IfcFurnishingElement"]
+    assert furniture
+    viewer.test_id("discipline-furnishing").uncheck()
+    assert _shown(viewer, duplex, furniture) == []
+    assert len(_shown(viewer, duplex, others)) == len(others)
+    viewer.test_id("discipline-furnishing").check()
+
+
+def test_the_element_tree_leads_to_an_element_which_can_be_isolated(viewer, duplex):
+    elements = _elements(viewer, duplex)
+    classes = Counter(one["properties"]["ifc_class"] for one in elements if one["properties"]["ifc_class"] == "IfcRoof")
+    assert classes == {"IfcRoof": 1}
+    roof = next(one["id"] for one in elements if one["properties"]["ifc_class"] == "IfcRoof")
+    tree = viewer.test_id("bim-tree")
+    assert re.search(r"Level 2\s*\d+", tree.inner_text())
+    storey = tree.locator("> wa-tree-item").filter(has_text="IfcRoof").first
+    # By keyboard: open the storey, then the class, then take the element.
+    storey.evaluate("item => { item.expanded = true; }")
+    of_class = storey.locator("wa-tree-item").filter(has_text="IfcRoof").first
+    of_class.evaluate("item => { item.expanded = true; }")
+    leaf = tree.locator(f"wa-tree-item[data-code='{roof}']")
+    leaf.click()
+    viewer.page.wait_for_function(f"document.querySelector('[data-testid=code]')?.textContent === '{roof}'")
+    viewer.test_id("bim-isolate").click()
+    assert _shown(viewer, duplex, [one["id"] for one in elements]) == [roof]
+    viewer.test_id("bim-unisolate").click()
+    assert len(_shown(viewer, duplex, [one["id"] for one in elements])) == len(elements)
+    viewer.test_id("close-panel").click()
+
+
+def test_the_plain_block_steps_aside_for_its_model(viewer, duplex):
+    layer = next(one for one in ask(viewer.server, "/3dtiles/")["layers"] if one["id"] == f"bim/{duplex}")
+    (block,) = layer["replaces"]
+    show = """code => { const { tileset } = window.cimViewer.layers.find(l => l.info.kind === 'buildings');
+                return tileset.style.show.evaluate({ getProperty: () => code, tileset }); }"""
+    assert not viewer.page.evaluate(show, block)
+    viewer.test_id("bim-replace").uncheck()
+    assert viewer.page.evaluate(show, block)
+    viewer.test_id("bim-replace").check()
+    viewer.test_id("bim-alone").check()
+    assert not viewer.page.evaluate("window.cimViewer.state().layers.buildings.visible")
+    viewer.test_id("bim-alone").uncheck()
+
+
+def test_a_section_cuts_ground_and_tiles_and_the_depth_is_read(viewer):
+    viewer.test_id("tab-layers").click()
+    viewer.test_id("toggle-networks/water").check()
+    viewer.page.evaluate("window.cimViewer.selectCode('WA420111-L2026000001')")
+    viewer.test_id("code").wait_for()
+    viewer.page.wait_for_timeout(1500)
+    viewer.test_id("close-panel").click()
+    planes = """() => { const { scene } = window.cimViewer.viewer; const tiles = window.cimViewer.layers.filter(l => l.tileset).map(l => l.tileset);
+                  return [scene.globe.clippingPlanes, ...tiles.map(t => t.clippingPlanes)].map(c => c?.enabled ? c.length : 0); }"""
+    viewer.test_id("section-kind").select_option("box")
+    counts = viewer.page.evaluate(planes)
+    # Four sides and a bottom, on the ground and on every layer.
+    assert set(counts) == {5}
+    viewer.test_id("section-size").fill("60")
+    viewer.page.wait_for_timeout(500)
+    viewer.picture("viewer-section")
+    viewer.test_id("section-kind").select_option("none")
+    assert set(viewer.page.evaluate(planes)) == {0}
+    assert viewer.test_id("underground").is_checked()
+    box = viewer.page.locator("[data-testid=map] canvas").first.bounding_box()
+    # Depth of the crown is between 1.29 m and 1.31 m; on the tube itself something near it is read, on the ground zero.
+    found = viewer.page.evaluate(
+        """([w, h]) => { for (let y = 0.3; y < 0.8; y += 0.01) for (let x = 0.35; x < 0.95; x += 0.01) {
+             const p = window.cimViewer.pickAt(x * w, y * h); if (p && p.layer === 'networks/water') return [x * w, y * h]; } return null; }""",
+        [box["width"], box["height"]],
+    )
+    assert found is not None
+    viewer.page.mouse.move(box["x"] + found[0] + 30, box["y"] + found[1] + 30)
+    viewer.page.wait_for_timeout(200)
+    viewer.page.mouse.move(box["x"] + found[0], box["y"] + found[1])
+    viewer.page.wait_for_function("/\\d/.test(document.querySelector('[data-testid=depth]').textContent)")
+    assert re.match(r"[\d.]+ m (below|above) ground", viewer.text("depth"))
+    viewer.test_id("underground").uncheck()
