@@ -161,9 +161,11 @@ def test_a_slow_server_and_a_stopped_one_are_said_and_forgotten_again(shared_bro
             viewer = ViewerPage(shared_browser, url)
             stack.callback(viewer.close)
             viewer.open()
-            viewer.page.route("**/records*", lambda route: (viewer.page.wait_for_timeout(5600), route.continue_()))
+            held = []
+            viewer.page.route("**/records*", held.append)
             viewer.test_id("data").click()
             viewer.page.wait_for_function(f"{alerts}.textContent.includes('slow')")
+            held.pop().continue_()
             viewer.test_id("catalogue-collections").wait_for()
             viewer.page.wait_for_function(f"{alerts}.hidden")
             viewer.test_id("data-close").click()

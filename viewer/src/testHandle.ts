@@ -21,6 +21,10 @@ export interface CimViewer {
   layers: Layer[];
   pickAt(x: number, y: number): Picked | undefined;
   selectCode(code: string): Promise<boolean>;
+  /** Does what a click on a building of this code does. */
+  pick(code: string): void;
+  /** Looks straight down from a height above the ground, metres. */
+  stand(longitude: number, latitude: number, height: number): void;
   /** Shows the whole city at once, without a flight. */
   home(): void;
   /** The flat map, once it was shown. */
@@ -44,6 +48,11 @@ export function exposeForTests(app: App, ready: Promise<void>, notices: Notices)
     ready,
     layers: app.layers.all,
     pickAt: (x, y) => app.layers.pickAt(x, y),
+    pick: (code) => {
+      const layer = app.layers.all.find(({ info }) => info.kind === "buildings");
+      if (layer) app.selectPicked({ layer: layer.info.id, code, properties: {} });
+    },
+    stand: (longitude, latitude, height) => app.view.apply({ longitude, latitude, height, heading: 0, pitch: -55 }),
     home: () => app.home(false),
     map: () => app.view.map2d,
     selectCode: async (code) => (await app.selectCode(code)) === undefined,
