@@ -696,7 +696,7 @@ export interface components {
             href: string;
             id: string;
             /** @enum {string} */
-            kind: "buildings" | "bim" | "network" | "terrain";
+            kind: "buildings" | "bim" | "network" | "terrain" | "citymodel" | "pointcloud";
             n_features?: number | null;
             note?: components["schemas"]["localised"] | null;
             replaces?: string[];
