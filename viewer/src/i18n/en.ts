@@ -265,4 +265,6 @@ export const en = {
   "error.silent": "The server does not answer. What is on the screen stays; it is asked again every few seconds.",
   "error.slow": "The server is slow; still waiting for its answer …",
   "error.missingLayer": "This link names layers that the server does not have: {layers}",
+  "group.citymodel": "City models",
+  "group.pointcloud": "Point clouds",
 } as const;

@@ -267,4 +267,6 @@ export const zh: Record<Key, string> = {
   "error.silent": "服务器没有响应。已显示的内容仍可查看，系统将每隔几秒重试。",
   "error.slow": "服务器响应较慢，仍在等待…",
   "error.missingLayer": "链接中的图层在服务器上不存在：{layers}",
+  "group.citymodel": "城市模型",
+  "group.pointcloud": "点云",
 };

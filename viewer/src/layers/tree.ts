@@ -11,7 +11,7 @@ export interface TreeActions {
   flyTo(layer: Layer): void;
 }
 
-const KINDS: readonly LayerKind[] = ["buildings", "bim", "network"];
+const KINDS: readonly LayerKind[] = ["buildings", "bim", "network", "citymodel", "pointcloud", "terrain"];
 
 /** Rebuilding drops the focus, so keyboard users would lose their place: it is put back by id. */
 function keepFocus(root: HTMLElement, redraw: () => void): void {
