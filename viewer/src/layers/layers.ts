@@ -232,9 +232,9 @@ export class Layers {
   private prepare(layer: Layer, tileset: Cesium3DTileset): void {
     tileset.imageBasedLighting = skyLight();
     tileset.shadows = ShadowMode.ENABLED;
-    // BIM keeps its own materials; blocks and pipes are drawn in the colour of their class.
+    // Models and scans keep their own colours; blocks and pipes are drawn in the colour of their class.
     tileset.colorBlendMode =
-      layer.info.kind === "bim" ? Cesium3DTileColorBlendMode.HIGHLIGHT : Cesium3DTileColorBlendMode.REPLACE;
+      layer.info.kind === "buildings" || layer.info.kind === "network" ? Cesium3DTileColorBlendMode.REPLACE : Cesium3DTileColorBlendMode.HIGHLIGHT;
     tileset.style = this.makeStyle(layer);
     this.attached.forEach((prepare) => prepare(tileset));
   }
