@@ -348,19 +348,28 @@ class Bench:
 PROPERTIES = """
 import sys, json, time
 import ifcopenshell
-from psycopg.types.json import Jsonb
-from cim.db import bim, engine
+from cim.db import engine
 from cim.settings import load_settings
-from ingest.ifc.child import _property_sets as property_sets
+from ingest.ifc.properties import PropertyReader
+from ingest.ifc.property_rows import PropertySets
+from ingest.ifc.relations import Relations
+from ingest.ifc.units import Units
 model = ifcopenshell.open(sys.argv[1])
 started = time.monotonic()
-sets = property_sets(model)
-rows = sum(len(values) for one in sets.values() for values in one.values())
+links, reader = Relations(model), PropertyReader(Units(model))
+numbers = {}
+for item in model.by_type("IfcObject"):
+    kind = links.type.get(item.id())
+    definitions = [*(getattr(kind, "HasPropertySets", None) or ()), *links.definitions.get(item.id(), ())]
+    numbers[item.id()] = [reader.read(one) for one in definitions if not one.is_a("IfcPropertySetTemplate")]
+known = PropertySets(reader.sets)
+held = {number: known.of(found) for number, found in numbers.items()}
+rows = sum(len(values) for one in held.values() for values in one.sets.values())
 with engine.connect(load_settings()) as connection:
     connection.execute("CREATE TEMP TABLE target (id bigint, properties jsonb)")
     with connection.cursor() as cursor, cursor.copy("COPY target FROM STDIN") as copy:
-        for number, values in sets.items():
-            copy.write_row((number, Jsonb(values)))
+        for number, one in held.items():
+            copy.write_row((number, one.text))
     seconds = time.monotonic() - started
     assert connection.execute("SELECT count(*) FROM target, jsonb_each(properties) s, jsonb_each(s.value)").fetchone()[0] == rows
 print(json.dumps({"rows": rows, "seconds": seconds}))
