@@ -116,7 +116,7 @@ function synthetic(properties: Entry["properties"]): string {
 }
 
 function itemLink(path: string, name: string): HTMLElement {
-  return h("a", { href: serviceUrl(path).href, target: "_blank", rel: "noopener", "aria-label": `${t("catalogue.open")}: ${name}` }, "API ↗");
+  return h("a", { href: serviceUrl(path).href, target: "_blank", rel: "noopener", "aria-label": `API ↗ ${name}` }, "API ↗");
 }
 
 function matches({ id, properties }: Entry, wanted: string): boolean {
