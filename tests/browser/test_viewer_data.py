@@ -162,7 +162,7 @@ def test_a_slow_server_and_a_stopped_one_are_said_and_forgotten_again(shared_bro
             stack.callback(viewer.close)
             viewer.open()
             held = []
-            viewer.page.route("**/records*", lambda route: held.append(route))
+            viewer.page.route("**/records*", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks the handler, which a built-in method refuses
             viewer.test_id("data").click()
             viewer.page.wait_for_function(f"{alerts}.textContent.includes('slow')")
             held.pop().continue_()

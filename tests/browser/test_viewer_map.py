@@ -31,6 +31,9 @@ def _rendered(viewer, layer):
 
 
 def test_the_flat_map_draws_the_buildings_from_vector_tiles(flat):
+    # Another test may have moved the map.
+    flat.page.evaluate("window.cimViewer.home()")
+    flat.page.wait_for_function("window.cimViewer.map().areTilesLoaded() && !window.cimViewer.map().isMoving()")
     flat.page.wait_for_function("window.cimViewer.map().queryRenderedFeatures({ layers: ['buildings:fill'] }).length > 0")
     flat.page.wait_for_function("window.cimViewer.map().areTilesLoaded()")
     known = {one["id"] for one in ask(flat.server, "/collections/buildings/items", limit="1000")["features"]}

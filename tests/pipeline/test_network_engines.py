@@ -28,7 +28,8 @@ def models(module_settings, real_data):
     ):
         result = run_cim(module_settings, "ingest", "network", *argv, "--json")
         assert result.code == 0, result.err
-    # Three junctions of the heat network have no position: they and the five lines at them, two of which are pipes, are refused; the engine keeps them.
+    # Three junctions of the heat network have no position: they and the five lines at them, two of which are pipes,
+    # are refused; the engine keeps them.
     assert result.json()[0]["rejected"] == 3 + 5, result.out
     return module_settings
 
