@@ -176,8 +176,7 @@ class RequestPool:
                         await self._enter(connection, scope)
                         yield connection
                 else:
-                    if not self._writing:
-                        await connection.show(scope)
+                    await self._show(connection, scope)
                     yield connection
         except CimError:
             raise
@@ -203,6 +202,13 @@ class RequestPool:
         if isinstance(error, asyncpg.PostgresError) and not isinstance(error, _LOST):
             return StoreError(f"store {engine.address(self._settings)}: {error.args[0] if error.args else type(error).__name__}")
         return self._unavailable()
+
+    async def _show(self, connection: Any, scope: RowScope | None) -> None:  # noqa: ANN401 - asyncpg ships no types
+        if not self._writing:
+            # A connection that died while it was handed over is no connection any more, only a proxy without one: this call says so in
+            # an error of the driver, a call of our own method would not.
+            connection.is_closed()
+            await connection.show(scope)
 
     async def _enter(self, connection: Any, scope: RowScope | None) -> None:  # noqa: ANN401 - asyncpg ships no types
         kept = {name: value for name, value in self._session.items() if name != "default_transaction_read_only"}
@@ -240,8 +246,7 @@ class RequestPool:
         try:
             connection = await pool.acquire(timeout=self._patience(pool))
             try:
-                if not self._writing:
-                    await connection.show(scope)
+                await self._show(connection, scope)
                 found = await connection.fetch(statement, *values)
             finally:
                 await pool.release(connection)

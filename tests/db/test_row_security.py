@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 
+import asyncpg
 import pytest
 
 from cim.access import RowScope
@@ -184,3 +185,27 @@ def test_requests_that_share_connections_never_see_rows_of_each_other(city, behi
     expected = asyncio.run(run())
     assert expected[-1] == (20000, 300)
     assert len(set(expected)) > 4
+
+
+def test_a_connection_that_dies_while_it_is_handed_over_is_replaced(city, monkeypatch):
+    real, handed = asyncpg.pool.Pool.acquire, []
+
+    async def acquire(pool, **options):
+        connection = await real(pool, **options)
+        handed.append(connection)
+        if len(handed) == 1:
+            connection.terminate()
+        return connection
+
+    monkeypatch.setattr(asyncpg.pool.Pool, "acquire", acquire)
+
+    async def run():
+        pool = RequestPool(city)
+        await pool.open()
+        try:
+            return await pool.rows("SELECT count(*) FROM building")
+        finally:
+            await pool.close()
+
+    assert tuple(asyncio.run(run())[0]) == (20000,)
+    assert len(handed) == 2
