@@ -203,6 +203,14 @@ def main() -> int:
     return 1 if load.wrong or not n_acknowledged else 0
 
 
+def told(log: str) -> str:
+    """Return what the log of the server says of its own faults, else its end."""
+    lines = log.splitlines()
+    at = [i for i, line in enumerate(lines) if line.startswith("Traceback") or "status=500" in line]
+    near = sorted({j for i in at for j in range(max(0, i - 2), min(len(lines), i + 60)) if "audit" not in lines[j]})
+    return "\n".join(lines[j] for j in near[:300]) if near else log[-4000:]
+
+
 def run(settings: Settings, cluster: Cluster, given: argparse.Namespace) -> Load:
     """Fill a store, serve it, load it, break it."""
     migrate(settings)
@@ -237,7 +245,7 @@ def run(settings: Settings, cluster: Cluster, given: argparse.Namespace) -> Load
             server.wait(120)
     load.compare(settings)
     if load.wrong:
-        print((settings.data_dir / "server.log").read_text(errors="replace")[-4000:])
+        print(told((settings.data_dir / "server.log").read_text(errors="replace")))
     return load
 
 

@@ -187,6 +187,20 @@ def test_requests_that_share_connections_never_see_rows_of_each_other(city, behi
     assert len(set(expected)) > 4
 
 
+def test_a_connection_whose_store_said_farewell_is_replaced(city, monkeypatch):
+    real, asked = asyncpg.Connection.fetch, []
+
+    async def fetch_(connection, *arguments, **options):
+        asked.append(arguments)
+        if len(asked) == 1:
+            raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+        return await real(connection, *arguments, **options)
+
+    monkeypatch.setattr("cim.db.request_pool._Connection.fetch", fetch_)
+    assert fetch(city, None, "SELECT count(*) FROM building") == [[(20000,)]]
+    assert len(asked) == 2
+
+
 def test_a_connection_that_dies_while_it_is_handed_over_is_replaced(city, monkeypatch):
     real, handed = asyncpg.pool.Pool.acquire, []
 
