@@ -6,9 +6,13 @@ from cim.db.catalog import Collection
 from cim.db.published import Catalogue
 from cim.db.tables.history import HISTORY
 
-_OF_BUILDING = (("units", "building_code"), ("addresses", "building_code"), ("bim-models", "building_code"))
+_OF_BUILDING = (
+    ("units", "building_code"),
+    ("addresses", "building_code"),
+    ("bim-models", "building_code"),
+    ("city-objects", "building_code"),
+)
 _OF_MODEL = (("bim-storeys", "model_code"), ("bim-spaces", "model_code"), ("bim-elements", "model_code"))
-_UP = {"building_code": "buildings", "model_code": "bim-models", "division_code": "divisions", "parent_code": "divisions"}
 
 Link = dict[str, str]
 

@@ -18,7 +18,7 @@ KINDS: dict[str, str] = {
 
 OTHERS: dict[str, str] = {
     "divisions": "#5c677d", "units": "#bfa15a", "addresses": "#23395b", "bim-models": "#2a9d8f", "bim-storeys": "#52b69a",
-    "bim-spaces": "#99d98c", "bim-elements": "#168aad",
+    "bim-spaces": "#99d98c", "bim-elements": "#168aad", "city-objects": "#7f5539", "planning-controls": "#c1121f",
 }  # fmt: skip
 
 

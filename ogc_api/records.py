@@ -26,8 +26,10 @@ _STANDARDS = {
     "divisions": "GB/T 2260, GB/T 10114",
     "network": "CJJ 61",
     "bim": "ISO 16739-1 (IFC)",
+    "citymodel": "CityJSON 2.0, CityGML",
+    "planning": "GB 50137",
 }
-_CYCLES = {"divisions": "annually", "census": "asNeeded", "addresses": "asNeeded", "network": "asNeeded", "bim": "asNeeded"}
+_CYCLES = {"divisions": "annually"} | dict.fromkeys(("census", "addresses", "network", "bim", "citymodel", "planning"), "asNeeded")
 
 
 async def listing(request: Request) -> Response:

@@ -15,10 +15,11 @@ from cim.access import RowScope
 from cim.cli_support import emit, progress, say, settings_from
 from cim.clock import utc_now
 from cim.crs import STORE_SRID, epsg_of, parse_crs, transform_box
-from cim.db import engine, row_security
+from cim.db import citymodel_reads, engine, row_security
 from cim.db import export_reads as reads
 from cim.db.profiles import fetch_profile
 from cim.errors import ConfigError, InvalidParameterError, UnknownCollectionError
+from cim.exchange.citymodel import Models
 from cim.exchange.formats import FileFormat, format_of
 from cim.exchange.model import ExportCollection, Job, Language, Rows
 from cim.exchange.whole_file import whole_file
@@ -142,6 +143,16 @@ def _counted(batches: Iterator[Rows], total: int, title: str, on_rows: Callable[
                 on_rows(done, total)
 
 
+def _own_statuses(query: reads.ExportQuery, made: FileFormat) -> tuple[str, ...]:
+    # A retired city object has no geometry any more: a city model without it is whole.
+    return ("existing",) if made.needs_metres and query.collection.id == "city-objects" else ()
+
+
+def _models(connection: engine.Connection, query: reads.ExportQuery) -> Models:
+    make = citymodel_reads.models_by_code if query.collection.id == "city-objects" else citymodel_reads.models_of_buildings
+    return make(connection, query.moment)
+
+
 def run_export(
     settings: Settings,
     query: reads.ExportQuery,
@@ -194,7 +205,7 @@ def run_export(
         row_security.enter(connection, scope)
         profile = _profile(connection, made)
         wanted = crs or (profile.projected_crs if made.needs_metres and profile else _STORE_CRS)
-        query = replace(query, srid=_srid(connection, wanted, made))
+        query = replace(query, srid=_srid(connection, wanted, made), statuses=query.statuses or _own_statuses(query, made))
         if query.division is not None:
             reads.require_division(connection, query.division)
             reads.require_boundary(connection, query)
@@ -209,6 +220,7 @@ def run_export(
             city=profile.name if profile else Names(en="City", zh="城市"),
             vertical_datum=profile.vertical_datum if profile else "",
             moment=query.moment or utc_now(),
+            models=_models(connection, query) if made.needs_metres else None,
         )
         if not dry_run:
             with whole_file(file) as part:
@@ -225,6 +237,11 @@ def run_export(
         "division": query.division,
         "note": note,
         "written": not dry_run,
+        **(
+            {"buildings_from_models": job.counts.get("buildings_from_models", 0)}
+            if job.models and query.collection.id == "buildings"
+            else {}
+        ),
         "seconds": round(perf_counter() - started, 3),
     }
 
@@ -232,8 +249,10 @@ def run_export(
 @app.command()
 def export(
     ctx: typer.Context,
-    collection: str = typer.Argument(..., help="divisions, buildings, units, addresses, or water-lines, water-points, … of a network."),
-    file: Path = typer.Argument(..., help="File to write: .gpkg, .parquet, .fgb, .csv, or .city.json for buildings."),
+    collection: str = typer.Argument(
+        ..., help="divisions, buildings, units, addresses, city-objects, planning-controls, or water-lines, water-points, … of a network."
+    ),
+    file: Path = typer.Argument(..., help="File to write: .gpkg, .parquet, .fgb, .csv, or .city.json for buildings and city-objects."),
     division: str | None = typer.Option(None, "--division", help="Division of any level, 2 to 12 digits."),
     day: str | None = typer.Option(None, "--date", help="State at the end of a day (UTC) or at an instant, ISO 8601; default now."),
     status: list[str] = typer.Option([], "--status", help="Only rows of this status; may be repeated."),

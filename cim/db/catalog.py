@@ -10,7 +10,7 @@ from sqlalchemy import Boolean, CheckConstraint, Column, Date, DateTime, Float, 
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cim.db import labels
-from cim.db.tables import bim, network, register
+from cim.db.tables import bim, citymodel, network, planning, register
 from cim.exchange.model import ColumnType, ExportCollection, ExportColumn
 from cim.profile import Names
 
@@ -30,8 +30,11 @@ _INTERNAL = {"id", "geom", "kind", "county_code", "code_scheme", "dataset_id", "
 }
 _SEARCHED = (
     "code", "name", "long_name", "address", "full_text", "road", "house_number", "survey_no", "owner", "ifc_class", "object_type", "tag",
+    "land_use", "plan_name", "approval_no",
 )  # fmt: skip
 """Attributes that a search by words looks into."""
+_WHERE_LOADED = ("city_object", "planning_control")
+"""Tables of what not every city has."""
 _CONTRACT_BUILDINGS = (
     "code", "name", "address", "division_code", "height_m", "ground_elevation_m", "storeys_above", "storeys_below", "use", "structure",
     "year_built", "footprint_area_m2", "floor_area_m2", "safety_grade", "status", "source_dataset", "version", "valid_from",
@@ -127,7 +130,7 @@ class Collection:
     @property
     def is_core(self) -> bool:
         """Whether the collection is listed while it is empty."""
-        return self.kind is None
+        return self.kind is None and self.table not in _WHERE_LOADED
 
 
 def _json_type(column: Column[Any]) -> FieldType:
@@ -176,7 +179,7 @@ def _attributes(table: Table, names: tuple[str, ...] | None = None) -> tuple[Att
                 values=values.get(name, ()),
                 bounds=bounds.get(name),
                 note=re.sub(r"\s+", " ", _UNIT.sub("", comment)).replace(" ,", ",").strip(),
-                title=labels.field_title(name),
+                title=labels.field_title(name, table.name),
             )
         )
     return tuple(made)
@@ -266,6 +269,8 @@ def collections() -> dict[str, Collection]:
         _core("bim-storeys", bim.bim_storey, "bim"),
         _core("bim-spaces", bim.bim_space, "bim"),
         _core("bim-elements", bim.bim_element, "bim"),
+        _core("city-objects", citymodel.city_object, "citymodel"),
+        _core("planning-controls", planning.planning_control, "planning"),
     ]
     for kind in network.KINDS:
         made.append(_network(kind, network.network_edge, "lines", "lines", "管段"))

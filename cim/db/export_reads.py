@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from cim.crs import STORE_SRID, epsg_of, parse_crs
 from cim.db import labels
 from cim.db.engine import Connection
-from cim.db.tables import network, register
+from cim.db.tables import citymodel, network, planning, register
 from cim.errors import InvalidParameterError, NotFoundError
 from cim.exchange.model import ColumnType, ExportCollection, ExportColumn
 from cim.profile import Names
@@ -28,6 +28,8 @@ _BUILDING_COLUMNS = (
     "year_built", "footprint_area_m2", "floor_area_m2", "safety_grade", "status", "source_dataset", "version", "valid_from",
 )  # fmt: skip
 _ONE_OF = re.compile(r"^(\w+) IN \((.*)\)$")
+_BY_COUNTY = ("city_object", "planning_control")
+"""Tables whose rows belong to a county and to what lies below it by place."""
 _HIDDEN = {"id", "geom", "kind", "county_code", "code_scheme", "recorded_at", "change_set_id", "source_key", "content_hash"} | {
     "attribute_sources", "norm_text", "components", "match_score", "match_evidence",
 }  # fmt: skip
@@ -74,6 +76,16 @@ class ExportSummary:
     bbox: tuple[float, float, float, float] | None
 
 
+_FAMILIES = """t.county_code = %(county)s AND t.code IN (
+    WITH RECURSIVE up AS (
+        SELECT o.code, o.parent_code FROM {source} AS o JOIN division AS d ON d.code = %(division)s
+        WHERE o.county_code = %(county)s AND ST_Intersects(o.geom, d.geom)
+        UNION SELECT o.code, o.parent_code FROM {source} AS o JOIN up ON o.code = up.parent_code),
+    down AS (SELECT code FROM up UNION SELECT o.code FROM {source} AS o JOIN down ON o.parent_code = down.code)
+    SELECT code FROM down)"""
+"""City objects that touch the division, with what they are parts of and all parts of that: a model is cut out whole."""
+
+
 @cache
 def export_collections() -> dict[str, ExportCollection]:
     """Return all collections that can be exported, by id."""
@@ -82,6 +94,8 @@ def export_collections() -> dict[str, ExportCollection]:
         _core("buildings", register.building, _BUILDING_COLUMNS),
         _core("units", register.unit),
         _core("addresses", register.address),
+        _core("city-objects", citymodel.city_object),
+        _core("planning-controls", planning.planning_control),
     ]
     for kind in network.KINDS:
         made.append(_network(kind, network.network_edge, "lines", "lines", "管段"))
@@ -108,14 +122,15 @@ def require_division(connection: Connection, code: str) -> None:
 
 
 def require_boundary(connection: Connection, query: ExportQuery) -> None:
-    """Check that a filter which needs the boundary of the division has one; only networks below the county need it.
+    """Check that a filter which needs the boundary of the division has one: of what belongs to a county, parts below it.
 
     Raises
     ------
     NotFoundError
         The division has no boundary.
     """
-    if query.collection.kind is None or query.division is None or len(query.division) <= _COUNTY_DIGITS:
+    is_by_place = query.collection.kind is not None or query.collection.table in _BY_COUNTY
+    if not is_by_place or query.division is None or len(query.division) <= _COUNTY_DIGITS:
         return
     row = connection.execute("SELECT geom IS NOT NULL FROM division WHERE code = %s", [query.division]).fetchone()
     if row is None or not row[0]:
@@ -216,7 +231,7 @@ def _collection(
             name=name,
             type=_type(table.columns[name]),
             note=table.columns[name].comment or "",
-            title=labels.field_title(name),
+            title=labels.field_title(name, table.name),
             values=tuple((value, labels.value_title(name, value)) for value in allowed.get(name, tuple(labels.VALUES.get(name, ())))),
         )
         for name in wanted
@@ -287,9 +302,11 @@ def _within(query: ExportQuery, division: str, parameters: dict[str, Any]) -> pg
             _source("building", query, parameters),
             pg.SQL(begins).format(pg.SQL("b.division_code")),
         )
-    if query.collection.kind is None:
+    if query.collection.kind is None and table not in _BY_COUNTY:
         return pg.SQL(begins).format(pg.SQL("t.division_code"))
     if len(division) <= _COUNTY_DIGITS:
         return pg.SQL(begins).format(pg.SQL("t.county_code"))
     parameters["county"] = division[:_COUNTY_DIGITS]
+    if table == "city_object":
+        return pg.SQL(_FAMILIES).format(source=_source(table, query, parameters))
     return pg.SQL("t.county_code = %(county)s AND ST_Intersects(t.geom, (SELECT d.geom FROM division AS d WHERE d.code = %(division)s))")

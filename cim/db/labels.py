@@ -22,6 +22,16 @@ COLLECTIONS: dict[str, tuple[str, str, str, str]] = {
     "bim-storeys": ("BIM storeys", "BIM 楼层", "Storeys of BIM models.", "BIM 模型的楼层。"),
     "bim-spaces": ("BIM spaces", "BIM 空间", "Spaces (rooms) of BIM models.", "BIM 模型的空间(房间)。"),
     "bim-elements": ("BIM elements", "BIM 构件", "Elements of BIM models with their property sets.", "BIM 模型的构件及其属性集。"),
+    "city-objects": (
+        "City objects", "城市对象",
+        "Objects of city models: buildings and their parts, relief, water, vegetation, roads, bridges, furniture; those that show a building of the register carry its code.",
+        "城市模型中的对象:建筑及其部件、地形、水体、植被、道路、桥梁、城市家具;与建筑物登记对应者带有建筑编码。",
+    ),
+    "planning-controls": (
+        "Planning control", "规划管控",
+        "Zones of plans with the rules that hold in them: land use, red and other coloured lines, height limits, floor area ratios, protection areas.",
+        "规划管控分区及其规则:用地、各类控制线、限高、容积率、保护范围。",
+    ),
 }  # fmt: skip
 """Collection id: title and description, English and Chinese."""
 
@@ -71,6 +81,12 @@ FIELDS: dict[str, tuple[str, str]] = {
     "host_global_id": ("GlobalId of the host", "宿主 GlobalId"), "materials": ("Materials", "材料"), "original_units": ("Original units", "原始单位"),
     "property_hash": ("Hash of the properties", "属性哈希"), "geometry_hash": ("Hash of the geometry", "几何哈希"),
     "top_elevation_m": ("Top elevation", "顶部高程"),
+    "type": ("Class", "类别"), "highest_lod": ("Highest level of detail", "最高细节层次"), "city_object.parent_code": ("Part of", "所属对象"),
+    "control": ("Kind of control", "管控类型"), "land_use": ("Land use", "用地性质"), "height_limit_m": ("Height limit", "建筑限高"),
+    "elevation_limit_m": ("Elevation limit", "限制高程"), "far_max": ("Greatest floor area ratio", "容积率上限"),
+    "far_min": ("Least floor area ratio", "容积率下限"), "coverage_max": ("Greatest building coverage", "建筑密度上限"),
+    "green_ratio_min": ("Least green ratio", "绿地率下限"), "setback_m": ("Setback", "退界距离"), "plan_name": ("Plan", "规划名称"),
+    "plan_status": ("State of the plan", "规划状态"), "approved_on": ("Approved on", "批准日期"), "approval_no": ("Approval number", "批复文号"),
     "properties": ("Property sets", "属性集"), "base_m": ("Lowest point", "最低点"), "top_m": ("Highest point", "最高点"),
 }  # fmt: skip
 
@@ -92,6 +108,13 @@ VALUES: dict[str, dict[str, tuple[str, str]]] = {
         "demolished": ("demolished", "已拆除"), "retired": ("retired", "已注销"), "in_use": ("in use", "在用"), "abandoned": ("abandoned", "废弃"),
         "loaded": ("loaded", "已加载"), "quarantined": ("quarantined", "待定位"),
     },
+    "control": {
+        "land_use": ("land use", "用地"), "plot": ("plot", "地块"), "road_red_line": ("road red line", "道路红线"), "green_line": ("green line", "绿线"),
+        "blue_line": ("blue line", "蓝线"), "purple_line": ("purple line", "紫线"), "yellow_line": ("yellow line", "黄线"),
+        "height_limit": ("height limit", "限高区"), "protection_area": ("protection area", "保护范围"),
+        "ecological_red_line": ("ecological red line", "生态保护红线"), "urban_boundary": ("urban boundary", "城镇开发边界"), "other": ("other", "其他"),
+    },
+    "plan_status": {"draft": ("draft", "草案"), "approved": ("approved", "已批准"), "withdrawn": ("withdrawn", "已废止")},
     "depth_reference": {"crown": ("crown", "管顶"), "invert": ("invert", "管底"), "centre": ("centre", "管中心")},
     "geom_status": {"meshed": ("meshed", "已生成"), "without_openings": ("meshed without openings", "未扣洞口"), "box": ("bounding box", "包围盒"),
          "empty": ("no geometry in the file", "文件无几何"), "failed": ("failed", "失败")},
@@ -100,9 +123,9 @@ VALUES: dict[str, dict[str, tuple[str, str]]] = {
 SYNTHETIC = Names(en="Contains generated (synthetic) data, not surveyed facts.", zh="含合成(生成)数据,非实测。")
 
 
-def field_title(name: str) -> Names:
-    """Return the name of an attribute for people; the attribute's own name where it has none."""
-    english, chinese = FIELDS.get(name, (name, name))
+def field_title(name: str, table: str = "") -> Names:
+    """Return the name of an attribute for people; the attribute's own name where it has none; a table may have one of its own."""
+    english, chinese = FIELDS.get(f"{table}.{name}") or FIELDS.get(name, (name, name))
     return Names(en=english, zh=chinese)
 
 

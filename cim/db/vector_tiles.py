@@ -20,10 +20,11 @@ _MOST = 50_000
 _DETAIL, _ALL = 14, 16
 """Levels from which on the attributes of labels, and all attributes, are in the tiles."""
 _LABELS = {"code", "name", "use", "structure", "height_m", "storeys_above", "safety_grade", "level", "diameter_mm", "material"} | {
-    "feature", "appendage", "full_text", "house_number", "status", "ifc_class", "year_built",
+    "feature", "appendage", "full_text", "house_number", "status", "ifc_class", "year_built", "type", "highest_lod",
+    "control", "land_use", "height_limit_m", "far_max", "coverage_max", "plan_status",
 }  # fmt: skip
-_FAR = {"code", "use", "height_m", "level", "name"}
-_FIRST_LEVEL = {"units": 15, "addresses": 14, "bim-elements": 16, "bim-spaces": 16, "bim-storeys": 15, "bim-models": 12}
+_FAR = {"code", "use", "height_m", "level", "name", "control", "land_use"}
+_FIRST_LEVEL = {"units": 15, "addresses": 14, "bim-elements": 16, "bim-spaces": 16, "bim-storeys": 15, "bim-models": 12, "city-objects": 14}
 _PIXEL_AREA_M2 = 1.8e10
 """Area of a pixel of level 0 at 30° north [m2], 256 pixels per tile."""
 _GONE = ("demolished", "retired")

@@ -61,7 +61,7 @@ def _cityjson(path: Path, job: Job, batches: Iterable[Rows]) -> None:
     write_cityjson(path, job, batches)
 
 
-_CITYJSON = FileFormat("CityJSON", _cityjson, None, ("buildings",), needs_metres=True)
+_CITYJSON = FileFormat("CityJSON", _cityjson, None, ("buildings", "city-objects"), needs_metres=True)
 
 FORMATS: dict[str, FileFormat] = {
     ".gpkg": FileFormat("GeoPackage", _geopackage),

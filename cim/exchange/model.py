@@ -1,10 +1,11 @@
 """What is exchanged: collections, their columns and names, as writers of files see them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from cim.errors import CimError
+from cim.exchange.citymodel import Models
 from cim.profile import Names
 
 ColumnType = Literal["string", "int16", "int32", "float64", "boolean", "date", "timestamp", "json"]
@@ -100,6 +101,10 @@ class Job:
         For the title: which city, and what the heights refer to.
     moment
         State of the register that is written.
+    models
+        Gives city objects for the codes of a batch, None where no geometry of city models is wanted.
+    counts
+        Filled by the writer: what it has to say besides the rows.
     """
 
     collection: ExportCollection
@@ -110,6 +115,8 @@ class Job:
     city: Names
     vertical_datum: str
     moment: datetime
+    models: Models | None = None
+    counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

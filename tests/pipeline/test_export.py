@@ -556,7 +556,7 @@ def test_an_existing_file_is_kept_without_overwrite(demo_city, tmp_path):
     [
         (["houses", "x.gpkg"], UnknownCollectionError, "'houses'.*buildings"),
         (["buildings", "x.shp"], InvalidParameterError, r"x\.shp.*\.gpkg, \.parquet"),
-        (["addresses", "x.city.json"], InvalidParameterError, "CityJSON carries buildings only"),
+        (["addresses", "x.city.json"], InvalidParameterError, "CityJSON carries buildings, city-objects only"),
         (["buildings", "x.gpkg", "--division", "999999"], NotFoundError, "division 999999"),
         (["buildings", "x.gpkg", "--division", "42011"], InvalidParameterError, "'42011'.*6 .county."),
         (["buildings", "x.gpkg", "--division", "洪山区"], InvalidParameterError, "--division"),

@@ -62,6 +62,7 @@ city_object = Table(
     Index("city_object_geom_gist", "geom", postgresql_using="gist"),
     Index("city_object_county_code_id_key", "county_code", "id", unique=True),
     Index("city_object_building_code_btree", "building_code"),
+    Index("city_object_parent_code_btree", "parent_code"),
     Index("city_object_source_btree", "source_dataset", "source_key"),
     comment="City objects of city models; those that show a building of the register carry its code",
 )
