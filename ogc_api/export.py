@@ -1,7 +1,7 @@
 """Whole collections, or all that a filter matches, as one file: ``/collections/{id}/export/{name}.{suffix}``.
 
-Text formats are streamed out of one state of the store with flat memory; GeoPackage, FlatGeobuf with its index and GeoParquet are written
-to a temporary file first, because their heads say what comes.
+GeoJSON, JSON-FG and FlatGeobuf are streamed out of one state of the store with flat memory; the other formats are written to a temporary
+file first, because what stands at their beginning or end says what there is.
 """
 
 import asyncio
@@ -21,9 +21,10 @@ from cim.db.feature_sql import FeatureQuery, OutputCrs
 from cim.db.features import stream_features, stream_geojson
 from cim.db.session import Session
 from cim.errors import NotFoundError
+from cim.exchange.model import Job
 from ogc_api import crs, files, jsonfg
 from ogc_api.access import require
-from ogc_api.formats import BULK, CITYJSON_SEQ, JSON, JSONFG
+from ogc_api.formats import BULK, CITYJSON_SEQ, FLATGEOBUF, JSON, JSONFG
 from ogc_api.parameters import ItemsRequest, parse_selection
 from ogc_api.state import Current, state_of
 
@@ -55,6 +56,9 @@ async def export(request: Request) -> Response:
         query = replace(parsed.query, crs=OutputCrs())
         return await _streamed(_jsonfg(session, query, parsed, current), chosen.media_type, headers)
     query = replace(parsed.query, crs=files.xy_order(parsed.query.crs))
+    if chosen is FLATGEOBUF:
+        job = files.job_of(query, current.catalogue.profile, current.catalogue.published[collection.id].bbox, query.crs.srid)
+        return await _streamed(_flatgeobuf(session, query, job), chosen.media_type, headers)
     if chosen is CITYJSON_SEQ:
         srid = files.projected_srid(current.catalogue.profile) or crs.utm_srid(current.catalogue.bbox)
         query = replace(query, crs=OutputCrs(srid=srid), properties=None)
@@ -90,6 +94,17 @@ async def _geojson(session: Session, query: FeatureQuery) -> AsyncIterator[bytes
         yield head + part if head else part
         head = b""
     yield head + b"]}\n"
+
+
+async def _flatgeobuf(session: Session, query: FeatureQuery, job: Job) -> AsyncIterator[bytes]:
+    from cim.exchange import flatgeobuf
+
+    head = await asyncio.to_thread(flatgeobuf.head, job, None)
+    async for batch in stream_features(session, query, "binary"):
+        yield head + await asyncio.to_thread(flatgeobuf.features, job.collection.columns, [row[0] for row in batch])
+        head = b""
+    if head:
+        yield head
 
 
 async def _jsonfg(session: Session, query: FeatureQuery, parsed: ItemsRequest, current: Current) -> AsyncIterator[bytes]:

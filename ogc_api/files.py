@@ -82,6 +82,13 @@ def writer_of(chosen: Format) -> Writer:
     }[chosen.name]
 
 
+def flatgeobuf(rows: Sequence[bytes], job: Job) -> bytes:
+    """Return rows in the store's binary form as a FlatGeobuf without an index."""
+    from cim.exchange import flatgeobuf as writer
+
+    return writer.head(job, len(rows)) + writer.features(job.collection.columns, rows)
+
+
 def write_nothing(_: Path, __: Job, ___: Iterable[Rows]) -> None:
     """JSON-FG is streamed, see `ogc_api.jsonfg`."""
     raise NotImplementedError

@@ -14,11 +14,11 @@ from starlette.responses import Response
 from cim.db.catalog import Collection
 from cim.db.feature_sql import FeatureQuery, OutputCrs
 from cim.db.features import Page, TextPage, fetch_item, fetch_item_row, fetch_page, fetch_text_page
-from cim.db.published import Published
 from cim.db.session import Session
+from cim.exchange.model import Job
 from ogc_api import crs, files, jsonfg, links, maps
 from ogc_api.entity import matches, tag_of
-from ogc_api.formats import CITYJSON_SEQ, HTML, JSON, JSONFG, Format, wanted
+from ogc_api.formats import CITYJSON_SEQ, FLATGEOBUF, HTML, JSON, JSONFG, Format, wanted
 from ogc_api.hot import RawResponse
 from ogc_api.links import Link, Written
 from ogc_api.negotiation import base_url, language
@@ -108,16 +108,22 @@ def _file_query(parsed: ItemsRequest, chosen: Format, current: Current) -> tuple
 async def _file_page(
     session: Session, state: ServerState, current: Current, query: FeatureQuery, parsed: ItemsRequest, chosen: Format
 ) -> tuple[bytes, Page]:
+    if chosen is FLATGEOBUF:
+        page = await fetch_page(session, query, state.counter, state.signal, mode=parsed.count, output="binary")
+        return await asyncio.to_thread(files.flatgeobuf, page.features, _job(query, current)), page
     page = await fetch_page(session, query, state.counter, state.signal, mode=parsed.count, output="rows")
     if chosen is JSONFG:
         made = await asyncio.to_thread(jsonfg.features, page.features, query, parsed, current)
         return b",".join(made), page
-    return await _written(current.catalogue.published[query.collection.id], query, current, chosen, page.features), page
+    return await _written(query, current, chosen, page.features), page
 
 
-async def _written(published: Published, query: FeatureQuery, current: Current, chosen: Format, rows: list[Any]) -> bytes:
-    job = files.job_of(query, current.catalogue.profile, published.bbox, query.crs.srid)
-    path = await files.write_file(files.writer_of(chosen), job, files.one_batch(rows), chosen.suffix)
+def _job(query: FeatureQuery, current: Current) -> Job:
+    return files.job_of(query, current.catalogue.profile, current.catalogue.published[query.collection.id].bbox, query.crs.srid)
+
+
+async def _written(query: FeatureQuery, current: Current, chosen: Format, rows: list[Any]) -> bytes:
+    path = await files.write_file(files.writer_of(chosen), _job(query, current), files.one_batch(rows), chosen.suffix)
     try:
         return await asyncio.to_thread(path.read_bytes)
     finally:
@@ -135,7 +141,7 @@ async def _file_item(
         feature = jsonfg.features([row], query, parsed, current)[0]
         extra = orjson.dumps({"conformsTo": jsonfg.CONFORMS_TO, "coordRefSys": crs.CRS84, "links": related})
         return Response(b"".join([feature[:-1], b",", extra[1:]]), headers=headers, media_type=chosen.media_type)
-    body = await _written(current.catalogue.published[collection.id], query, current, chosen, [row])
+    body = await _written(query, current, chosen, [row])
     named = {"Content-Disposition": f'inline; filename="{collection.id}{chosen.suffix}"'}
     return Response(body, headers={**headers, **named}, media_type=chosen.media_type)
 

@@ -27,7 +27,7 @@ CASTS = {
 _SHAPES_KEPT = 2000
 
 SortKey = tuple[Attribute, bool]
-Output = Literal["geojson", "rows"]
+Output = Literal["geojson", "rows", "binary"]
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,8 @@ _STATEMENTS = _Statements()
 def page_statement(query: FeatureQuery, output: Output = "geojson") -> tuple[Prepared, dict[str, Any]]:
     """Return the statement of a page, one row more than asked, and its values.
 
-    The columns are the feature as GeoJSON text (``geojson``), or the written attributes and the geometry as ISO WKB (``rows``); then the
-    sort values and the internal id.
+    The columns are the feature as GeoJSON text (``geojson``), or the written attributes and the geometry as ISO WKB (``rows``), or both as
+    one composite value in the binary form of the store, the geometry as EWKB (``binary``); then the sort values and the internal id.
     """
     parameters = _parameters(query)
     parameters["max_rows"] = query.limit + 1
@@ -274,7 +274,12 @@ def item_statement(
 
 def _page(query: FeatureQuery, output: Output, *, paged: bool = True) -> pg.Composed:
     limit = pg.SQL("LIMIT %(max_rows)s::bigint" + (" OFFSET %(skipped)s::bigint" if query.offset else "") if paged else "")
-    lateral = pg.SQL("CROSS JOIN LATERAL (SELECT {}) AS p").format(columns(query.written)) if query.written else pg.SQL("")
+    lateral: pg.Composable = pg.SQL("")
+    if output == "binary":
+        geometry = pg.SQL("NULL::geometry") if query.skip_geometry else placed(query.crs, pg.SQL("t.geom"))
+        lateral = pg.SQL("CROSS JOIN LATERAL (SELECT {}) AS p").format(pg.SQL(", ").join([*_plain(query), geometry]))
+    elif query.written:
+        lateral = pg.SQL("CROSS JOIN LATERAL (SELECT {}) AS p").format(columns(query.written))
     return pg.SQL("SELECT {}, {} FROM (SELECT * FROM {} WHERE {} ORDER BY {} {}) AS t {}").format(
         _written(query, output),
         _keys(query),
@@ -372,6 +377,8 @@ def placed(crs: OutputCrs, geometry: pg.Composable) -> pg.Composable:
 
 def _written(query: FeatureQuery, output: Output) -> pg.Composed:
     geometry = placed(query.crs, pg.SQL("t.geom"))
+    if output == "binary":
+        return pg.Composed([pg.SQL("record_send(p)")])
     if output == "rows":
         wkb = pg.SQL("NULL::bytea") if query.skip_geometry else pg.SQL("ST_AsBinary({}, 'NDR')").format(geometry)
         return pg.SQL(", ").join([*_plain(query), wkb])

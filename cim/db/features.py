@@ -167,7 +167,7 @@ async def fetch_page(
     mode: CountMode = "auto",
     output: Output = "rows",
 ) -> Page:
-    """Return a page as rows.
+    """Return a page as rows, each its value alone where the output is one value.
 
     Raises
     ------
@@ -184,7 +184,7 @@ async def fetch_page(
         matched = await counter.matched(session, query, signal, mode)
     n_keys = len(query.sort) + 1
     last = tuple(kept[-1])[-n_keys:] if has_more else None
-    features = [row[0] for row in kept] if output == "geojson" else [tuple(row)[:-n_keys] for row in kept]
+    features = [tuple(row)[:-n_keys] for row in kept] if output == "rows" else [row[0] for row in kept]
     return Page(features, matched, last)
 
 

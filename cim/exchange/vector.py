@@ -26,7 +26,7 @@ def write_geopackage(path: Path, job: Job, batches: Iterable[Rows]) -> None:
         geopackage.describe(path, job.collection, job.language)
 
 
-def write_flatgeobuf(path: Path, job: Job, batches: Iterable[Rows]) -> None:
+def write_flatgeobuf(path: Path, job: Job, batches: Iterable[Rows], *, with_description: bool = True) -> None:
     """Write a FlatGeobuf with its packed R-tree and names for people as column titles.
 
     The index takes no feature without geometry: where there is one, the file has no index.
@@ -36,7 +36,9 @@ def write_flatgeobuf(path: Path, job: Job, batches: Iterable[Rows]) -> None:
     ExchangeError
         GDAL refused.
     """
-    options = {"SPATIAL_INDEX": "YES" if job.all_placed else "NO", "TITLE": job.title, "DESCRIPTION": job.description}
+    options = {"SPATIAL_INDEX": "YES" if job.all_placed else "NO", "TITLE": job.title}
+    if with_description:
+        options["DESCRIPTION"] = job.description
     _write(path, "FlatGeobuf", job, batches, options | {"TEMPORARY_DIR": str(path.parent)})
 
 
