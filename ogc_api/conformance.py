@@ -88,4 +88,11 @@ PROCESSES = tuple(
 
 RECORDS = tuple(f"{_OGC}/ogcapi-records-1/1.0/conf/{name}" for name in ("record-core", "record-collection", "json", "html"))
 
-CONFORMANCE = (*COMMON, *RECORDS, *PROCESSES, *FEATURES, *CQL2, *JSON_FG, *TILES, *STYLES)
+# The draft of 2022 names its classes by http, the present one by https.
+GEOVOLUMES = (
+    f"{_OGC}/ogcapi-geovolumes-1/1.0/conf/core",
+    "https://www.opengis.net/spec/ogcapi-geovolumes-1/1.0/conf/core",
+    "https://www.opengis.net/spec/ogcapi-geovolumes-1/1.0/conf/3d-tiles",
+)
+
+CONFORMANCE = (*COMMON, *RECORDS, *PROCESSES, *FEATURES, *CQL2, *JSON_FG, *TILES, *STYLES, *GEOVOLUMES)

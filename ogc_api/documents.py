@@ -9,7 +9,7 @@ from starlette.responses import Response
 from cim.access import Permission
 from cim.cql2.tree import FUNCTIONS
 from cim.db.published import Published
-from ogc_api import schemas
+from ogc_api import schemas, volumes
 from ogc_api.access import principal_of, require
 from ogc_api.conformance import CONFORMANCE
 from ogc_api.formats import BULK
@@ -78,6 +78,13 @@ async def collections(request: Request) -> Response:
     current = await state.current()
     collection_id = request.path_params.get("collection")
     principal = principal_of(request)
+    base, spoken = base_url(request, state.settings), language(request, state.settings.language)
+    if collection_id is not None and collection_id.startswith(volumes.PREFIX):
+        found = await volumes.volume(request, collection_id)
+        if output_format(request) == "json":
+            return Response(orjson.dumps(found), headers={"Content-Language": spoken}, media_type="application/json")
+        return current.front.html("collections/volume.html", {**found, "collections_path": f"{base}/collections"}, spoken, base=base)
+    in_3d = await volumes.volumes(request) if collection_id is None else []
     if collection_id is not None:
         current.collection(collection_id)
         principal.require(Permission.READ, collection_id)
@@ -90,9 +97,15 @@ async def collections(request: Request) -> Response:
                 _complete_collection(one, current.catalogue.published[one["id"]])
                 if principal.scope is not None:
                     one.pop("itemCount", None)
+        if "collections" in document:
+            document["collections"] += in_3d
         return document
 
-    return await current.front.document("collections", request, collection_id, edit=edit, base=base_url(request, state.settings))
+    if collection_id is None and output_format(request) == "html":
+        # Drawn from the same document as the JSON, so that a page shows no more than that.
+        listed = await current.front.json("collections", request, edit=edit)
+        return current.front.html("collections/index.html", {**listed, "collections_path": f"{base}/collections"}, spoken, base=base)
+    return await current.front.document("collections", request, collection_id, edit=edit, base=base)
 
 
 def _complete_collection(document: dict[str, Any], one: Published) -> None:

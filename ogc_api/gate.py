@@ -12,12 +12,15 @@ from cim.settings import ServerSettings
 from ogc_api import errors
 from ogc_api.access import PRINCIPAL
 from ogc_api.state import ServerState
+from ogc_api.volumes import PREFIX
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _OPEN_PATHS = ("/healthz", "/readyz", "/viewer", "/static/")
 """Paths without data: answered whoever asks."""
 _NAMELESS = ("/processes/",)
 """Paths where a POST without a name may only read; the process itself asks for its permission."""
+_VOLUMES = f"/collections/{PREFIX}"
+"""Volumes are no collections of features: `ogc_api.volumes` shows those of visible collections."""
 _UPLOADS = ("/bim/models", "/bim/uploads")
 _LONGEST_PATH = 2048
 _LONGEST_QUERY = 16_384
@@ -109,7 +112,7 @@ class Gate:
                 raise LimitExceededError(message, kind="rate", retry_after_s=max(1, round(wait + 0.5)))
         scope[PRINCIPAL] = principal
         path: str = scope["path"]
-        if principal.collections is not None and path.startswith("/collections/"):
+        if principal.collections is not None and path.startswith("/collections/") and not path.startswith(_VOLUMES):
             # Here and not in the handlers, so that no path below a collection can forget it.
             principal.require(Permission.READ, path.split("/")[2])
         if principal.is_anonymous:

@@ -139,7 +139,17 @@ _LANG = {"name": "lang", "in": "query", "description": "language", "schema": {"t
 
 def _own_paths() -> dict[str, Any]:
     layer = {"name": "layer", "in": "path", "required": True, "schema": {"type": "string"}, "description": "e.g. buildings"}
+    volume = {
+        "name": "volumeId",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^3d-"},
+        "description": "3d-buildings",
+    }
+    one = _get("Volume of 3D layers (OGC API - 3D GeoVolumes)", "getVolume", volume, _LANG)
+    one["get"]["responses"]["404"] = {"description": "no such volume"}
     return {
+        "/collections/{volumeId}": one,
         "/3dtiles": _get("3D layers of the city", "get3dLayers", _LANG),
         "/3dtiles/{layer}/tileset.json": _get("3D Tiles 1.1 tileset of a layer", "get3dTileset", layer),
         "/3dtiles/{layer}/live/tileset.json": _get(

@@ -86,6 +86,13 @@ class Front:
         extra = HTML_HEADERS if "html" in media_type else {}
         return Response(raw.replace(BASE.encode(), base.encode()), int(status), headers={**kept, **extra}, media_type=media_type)
 
+    async def json(self, name: str, request: Request, *path: str | None, edit: Edit) -> dict[str, Any]:
+        """Return a document as JSON, whatever the client asked for, with the placeholder of the address in it; as `document`."""
+        asked = await APIRequest.from_starlette(request, self._api.locales)
+        asked._format = "json"  # noqa: SLF001 - pygeoapi takes it from the request only
+        _, _, body = await asyncio.to_thread(_FUNCTIONS[name], self._api, asked, *path)
+        return edit(_unescaped(orjson.loads(body)))
+
     def html(self, template: str, data: dict[str, Any], language: str, *, base: str) -> Response:
         """Return a page drawn by one of the templates."""
         text = render_j2_template(self._api.tpl_config, self._api.config["server"]["templates"], template, data, str2locale(language))

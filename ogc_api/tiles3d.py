@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -128,17 +129,43 @@ async def layers(request: Request) -> Response:
         city["geoid_separation_m"] = profile.geoid_separation_m
     if bbox:
         city["bbox"] = list(bbox)
-    principal, published = principal_of(request), await fetch_tilesets(state.pool)
-    made = [layer_document(one) for one in await visible_layers(principal, state.pool, published)]
-    if principal.scope is not None and principal.sees("buildings"):
-        made = [*(_live_document(one) for one in published if one.layer == "buildings"), *made]
+    made = [_live_document(one.tileset) if one.is_live else layer_document(one.tileset) for one in await layers_of(request)]
     document = {"layers": made, "city": city}
     return Response(orjson.dumps(document), media_type="application/json", headers={"Cache-Control": "no-cache"})
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A 3D layer as somebody may see it.
+
+    Parameters
+    ----------
+    is_live
+        Its tiles are made for who asks.
+    """
+
+    tileset: Tileset
+    is_live: bool = False
+
+    @property
+    def href(self) -> str:
+        """Address of the tileset below the landing page."""
+        return f"3dtiles/{self.tileset.layer}/{'live/' if self.is_live else ''}tileset.json"
+
+
+async def layers_of(request: Request) -> list[Layer]:
+    """Return the layers that the one who asks may see."""
+    state = state_of(request.app)
+    principal, published = principal_of(request), await fetch_tilesets(state.pool)
+    made = [Layer(one) for one in await visible_layers(principal, state.pool, published)]
+    if principal.scope is not None and principal.sees("buildings"):
+        made = [*(Layer(one, is_live=True) for one in published if one.layer == "buildings"), *made]
+    return made
+
+
 def _live_document(one: Tileset) -> dict[str, Any]:
     """Return the entry of a layer whose tiles are made for who asks; how many features that are nobody has counted."""
-    return {**layer_document(one), "href": f"3dtiles/{one.layer}/live/tileset.json", "n_features": None, "replaces": []}
+    return {**layer_document(one), "href": Layer(one, is_live=True).href, "n_features": None, "replaces": []}
 
 
 async def file(request: Request) -> Response:

@@ -54,6 +54,8 @@ class Tileset:
     ----------
     bbox
         West, south, east, north [deg], EPSG:4490.
+    heights
+        Lowest and highest ellipsoidal height [m].
     """
 
     layer: str
@@ -65,6 +67,7 @@ class Tileset:
     replaces: list[str]
     n_features: int
     bbox: Box | None
+    heights: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,11 @@ async def fetch_tilesets(pool: ReadPool) -> tuple[Tileset, ...]:
     rows = await pool.rows(sqlfile.load("tilesets"))
     names = ("layer", "kind", "collection", "title", "note", "is_synthetic", "replaces", "n_features")
     return tuple(
-        Tileset(**dict(zip(names, row[:8], strict=True)), bbox=None if row[8] is None else (row[8], row[9], row[10], row[11]))
+        Tileset(
+            **dict(zip(names, row[:8], strict=True)),
+            bbox=None if row[8] is None else (row[8], row[9], row[10], row[11]),
+            heights=None if row[12] is None else (row[12], row[13]),
+        )
         for row in rows
     )
 

@@ -58,7 +58,7 @@ def test_the_api_definition_is_valid_openapi(demo_server):
 def test_every_declared_class_has_the_form_of_an_identifier(demo_server):
     classes = get(f"{demo_server}/conformance")["conformsTo"]
     assert len(classes) == len(set(classes))
-    assert all(one.startswith("http://www.opengis.net/spec/") for one in classes)
+    assert all(one.startswith(("http://www.opengis.net/spec/", "https://www.opengis.net/spec/")) for one in classes)
 
 
 @pytest.mark.parametrize("collection", COLLECTIONS)

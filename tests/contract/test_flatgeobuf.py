@@ -39,7 +39,7 @@ def same(found, expected):
 
 
 def collections_with_features(root):
-    listed = [one["id"] for one in get(f"{root}/collections")["collections"]]
+    listed = [one["id"] for one in get(f"{root}/collections")["collections"] if one["itemType"] == "feature"]
     return [one for one in listed if get(f"{root}/collections/{one}/items", limit=1).get("numberReturned")]
 
 
