@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from cim import cli
 from cim.db.tables import METADATA
 from cim.errors import CimError
+from cim.processes import SYNC, processes
 from cim.settings import Settings
 from ogc_api.conformance import CONFORMANCE
 
@@ -136,7 +137,24 @@ def conformance_page() -> str:
     return GENERATED + "\n".join(lines).rstrip() + "\n"
 
 
+def processes_page() -> str:
+    """Return the page of all processes of the API."""
+    lines = ["# Processes", "", "Execute with `POST /processes/{id}/execution`; `*` marks inputs that are needed.", ""]
+    for name, one in processes().items():
+        lines += [f"### `{name}`", "", f"{one.title.en} · {one.title.zh}. {one.description.en}", ""]
+        modes = " or ".join("at once" if mode == SYNC else "as a job" for mode in one.modes)
+        lines += [f"Permission `{one.permission}`; runs {modes}{'; about the whole city' if one.needs_all_rows else ''}.", ""]
+        if one.inputs:
+            lines += ["| input | meaning | default |", "|---|---|---|"]
+        for key, given in one.inputs.items():
+            default = f"`{json.dumps(given.schema['default'])}`" if "default" in given.schema else ""
+            lines.append(f"| `{key}`{'*' if given.required else ''} | {given.title.en} · {given.title.zh} | {default} |")
+        lines.append("")
+    return GENERATED + "\n".join(lines).rstrip() + "\n"
+
+
 PAGES = {
+    "processes.md": processes_page,
     "conformance.md": conformance_page,
     "cli.md": cli_page,
     "settings.md": settings_page,

@@ -9,44 +9,19 @@ import typer
 from rich.console import Console
 
 from cim.cli_support import emit, say, settings_from, table
-from cim.commands import network_outage
+from cim.commands import network_analyses, network_outage
+from cim.commands.network_support import AsJson, Kind, Out, check_kind, counts, save_parts
 from cim.db import changes, engine, migrate, network_links, network_queries, network_reads, profiles
-from cim.db.engine import Connection
 from cim.db.network_checks import CheckOptions, check_network
 from cim.db.network_graph import load_view
-from cim.db.tables.network import KINDS
 from cim.errors import InvalidParameterError
-from cim.exchange.network_package import write_findings, write_parts
+from cim.exchange.network_package import write_findings
 
 app = typer.Typer(no_args_is_help=True, help="Trace, isolate, check, simulate and summarise networks.")
 app.add_typer(network_outage.app, name="outage")
+network_analyses.add_to(app)
 
-AsJson = typer.Option(False, "--json", help="Print one JSON document.")
-Kind = typer.Option(..., "--kind", help="water, rainwater, sewage, gas, heat, power, lighting, telecom, road.")
-Out = typer.Option(None, "--out", help="Write the parts to this GeoPackage as well.")
 _DIRECTIONS = ("connected", "upstream", "downstream")
-
-
-def _kind(kind: str) -> str:
-    if kind not in KINDS:
-        raise InvalidParameterError("--kind", kind, f"one of {', '.join(KINDS)}")
-    return kind
-
-
-def _parts(connection: Connection, kind: str, roles: dict[str, tuple[str, Sequence[str]]], out: Path | None) -> None:
-    """Write parts by role: role → (node or edge, codes)."""
-    if out is None:
-        return
-    rows = []
-    for role, (part, codes) in roles.items():
-        rows += [{"role": role, "part": part, **row} for row in network_reads.fetch_parts(connection, kind, part, codes)]
-    write_parts(out, rows)
-    say(f"written: {out}")
-
-
-def _counts(title: str, data: dict[str, Any]) -> Any:  # noqa: ANN401 - what draws
-    rows = [(name, len(value) if isinstance(value, list | dict) else value) for name, value in data.items()]
-    return lambda console: console.print(table(title, ["", ""], rows))
 
 
 @app.command()
@@ -74,7 +49,7 @@ def trace(
     settings = settings_from(ctx)
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
-        view = load_view(connection, _kind(kind))
+        view = load_view(connection, check_kind(kind))
         if to is not None:
             data, profile = network_queries.profile_along(connection, view, code, to)
             if drawing is not None:
@@ -86,8 +61,8 @@ def trace(
             data = network_queries.area_within(view, [code], within)
         else:
             data = network_queries.trace_from(view, code, direction, through_shut=through_shut, barriers=barrier)  # type: ignore[arg-type]  # checked above
-        _parts(connection, kind, {"line": ("edge", data["lines"]), "point": ("node", data["points"])}, out)
-    emit(data, as_json=as_json, text=_counts("Trace 追踪", data))
+        save_parts(connection, kind, [("line", "edge", data["lines"]), ("point", "node", data["points"])], out)
+    emit(data, as_json=as_json, text=counts("Trace 追踪", data))
 
 
 @app.command()
@@ -108,16 +83,15 @@ def isolate(
     settings = settings_from(ctx)
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
-        view = load_view(connection, _kind(kind))
+        view = load_view(connection, check_kind(kind))
         data = network_queries.isolate_part(connection, view, code, broken=broken, inaccessible=inaccessible, proposed=proposed)
-        if out is not None:
-            marks = data["close"]
-            roles = {
-                "dry": ("edge", data["dry_lines"]), "cut_off": ("edge", data["cut_off_lines"]), "connection": ("node", data["connections"]),
-                "close_valve_point": ("node", marks), "close_valve_line": ("edge", marks),
-            }  # fmt: skip
-            _parts(connection, kind, roles, out)
-    emit(data, as_json=as_json, text=_counts("Isolation 关阀分析", data))
+        marks = data["close"]
+        roles = [
+            ("dry", "edge", data["dry_lines"]), ("cut_off", "edge", data["cut_off_lines"]), ("connection", "node", data["connections"]),
+            ("close_valve_point", "node", marks), ("close_valve_line", "edge", marks),
+        ]  # fmt: skip
+        save_parts(connection, kind, roles, out)
+    emit(data, as_json=as_json, text=counts("Isolation 关阀分析", data))
 
 
 @app.command()
@@ -137,7 +111,7 @@ def check(
     settings = settings_from(ctx)
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
-        view = load_view(connection, _kind(kind))
+        view = load_view(connection, check_kind(kind))
         plane = profiles.fetch_profile(connection).projected_crs
         found = check_network(connection, view, plane, CheckOptions(tolerance_m, clearance_m, cover_m))
         figures = network_queries.describe(view)
@@ -181,7 +155,7 @@ def link(
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
         change_set = changes.open_change_set(
-            connection, author=author or getpass.getuser(), operation="link", reason=f"{_kind(kind)} service links"
+            connection, author=author or getpass.getuser(), operation="link", reason=f"{check_kind(kind)} service links"
         )
         if code is not None and serves is not None:
             network_links.set_link(connection, kind, code, serves, change_set, remove=remove)
@@ -190,7 +164,7 @@ def link(
             data = vars(network_links.link(connection, kind, change_set, within_m=within, dataset=dataset))
         if dry_run:
             connection.rollback()
-    emit({**data, "dry_run": dry_run}, as_json=as_json, text=_counts("Service links 用户接入", data))
+    emit({**data, "dry_run": dry_run}, as_json=as_json, text=counts("Service links 用户接入", data))
 
 
 @app.command()
@@ -231,19 +205,19 @@ def simulate(
     settings = settings_from(ctx)
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
-        form = networks.fetch_model(connection, _kind(kind), dataset)[1]
-        roles: dict[str, tuple[str, Sequence[str]]] = {}
+        form = networks.fetch_model(connection, check_kind(kind), dataset)[1]
+        roles: list[tuple[str, str, Sequence[str]]] = []
         if form == "swmm":
             data = engines.simulate_drainage(connection, kind, dataset, rain_mm_h=falls, step_min=step, stopped=closed)
-            roles["flooded"] = ("node", list(data["flooded"]))
+            roles.append(("flooded", "node", list(data["flooded"])))
         elif form == "pandapipes":
             data = engines.simulate_pipes(connection, kind, dataset, closed=closed)
-            roles["without_supply"] = ("node", data["without_supply"])
+            roles.append(("without_supply", "node", data["without_supply"]))
         else:
             data = engines.simulate_pressure(connection, kind, dataset, closed=closed, bursts_l_s=losses, least_m=least_m)
-            roles["short_of_water"] = ("node", data["short_of_water"])
-        _parts(connection, kind, roles, out)
-    emit(data, as_json=as_json, text=_counts("Simulation 水力模拟", data))
+            roles.append(("short_of_water", "node", data["short_of_water"]))
+        save_parts(connection, kind, roles, out)
+    emit(data, as_json=as_json, text=counts("Simulation 水力模拟", data))
 
 
 @app.command()
@@ -266,8 +240,8 @@ def export(
     if not out.parent.is_dir():
         raise InvalidParameterError("OUT", str(out), "a place in a folder that is there")
     with engine.connect(settings) as connection:
-        data = export_network(connection, _kind(kind), dataset, form, out)
-    emit(data, as_json=as_json, text=_counts("Export 导出", data))
+        data = export_network(connection, check_kind(kind), dataset, form, out)
+    emit(data, as_json=as_json, text=counts("Export 导出", data))
 
 
 @app.command()
@@ -283,7 +257,7 @@ def summary(
     settings = settings_from(ctx)
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
-        kinds = [_kind(kind)] if kind else [row[0] for row in connection.execute("SELECT DISTINCT kind FROM network_node ORDER BY 1")]
+        kinds = [check_kind(kind)] if kind else [row[0] for row in connection.execute("SELECT DISTINCT kind FROM network_node ORDER BY 1")]
         networks = [network_queries.describe(load_view(connection, one)) for one in kinds]
         groups = network_reads.fetch_summary(connection, kind)
     data = {"networks": networks, "groups": groups}

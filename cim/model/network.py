@@ -21,3 +21,12 @@ def shut_state(kind: str) -> str:
     ('closed', 'open')
     """
     return "open" if kind in ELECTRIC else "closed"
+
+
+REGULATORS = frozenset({"PUMP", "PRV", "REGULATOR", "COMPRESSOR", "REG_STATION", "REG_BOX", "TRANSFORMER"})
+"""Points and lines that set another pressure (voltage) behind them."""
+REGULATING_TYPES = frozenset({"PRV", "PSV", "PBV", "FCV"})
+"""Valve types of a hydraulic model that do the same (EPANET 2.2 User Manual, [VALVES])."""
+FLOW_METERS = frozenset({"METER", "METER_WELL", "FLOW_METER"})
+"""Points and lines where flow is measured; only those in the middle of a line bound a metered district."""
+HYDRANTS = frozenset({"HYDRANT", "FIRE_WELL"})

@@ -1,32 +1,21 @@
 """``network-trace`` and ``network-isolation``: what hangs together, and which valves cut a burst off."""
 
-from threading import Lock
 from typing import Any
 
 from cim.db import network_queries
-from cim.db.network_graph import NetworkGraphs
-from cim.db.tables.network import KINDS
-from cim.processes import Context, Input, Output, Process
+from cim.process_library import network_analyses, network_models, network_service
+from cim.process_library.network_support import CODE, CODES, KIND, RESULT, asked
+from cim.processes import Context, Input, Process
 from cim.profile import Names
-
-_GRAPHS = NetworkGraphs()
-# The warm graphs and their scratch arrays serve one question at a time; an answer takes milliseconds.
-_LOCK = Lock()
-_KIND = Input(Names(en="Kind of network", zh="管线种类"), {"enum": list(KINDS)})
-_CODE = Input(Names(en="Code of a point or line", zh="管点或管段编码"), {"type": "string", "minLength": 1, "maxLength": 40})
-_CODES = {"type": "array", "items": {"type": "string", "maxLength": 40}, "maxItems": 1000, "default": []}
-_RESULT = {"result": Output(Names(en="Answer in codes", zh="结果(编码)"), {"type": "object"})}
 
 
 def _trace(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
-    with _LOCK, context.connection() as connection:
-        view = _GRAPHS.view(connection, inputs["kind"])
+    with asked(context, inputs["kind"]) as (_, view):
         return {"result": network_queries.trace_from(view, inputs["code"], inputs["direction"], barriers=inputs["barriers"])}
 
 
 def _isolate(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
-    with _LOCK, context.connection() as connection:
-        view = _GRAPHS.view(connection, inputs["kind"])
+    with asked(context, inputs["kind"]) as (connection, view):
         found = network_queries.isolate_part(
             connection, view, inputs["code"], broken=inputs["broken"], inaccessible=inputs["inaccessible"], proposed=inputs["proposed"]
         )
@@ -43,14 +32,14 @@ TRACE = Process(
     ),
     keywords=("network", "管网"),
     inputs={
-        "kind": _KIND,
-        "code": _CODE,
+        "kind": KIND,
+        "code": CODE,
         "direction": Input(
             Names(en="Direction", zh="方向"), {"enum": ["connected", "upstream", "downstream"], "default": "connected"}, required=False
         ),
-        "barriers": Input(Names(en="Codes where it stops", zh="阻断处编码"), _CODES, required=False),
+        "barriers": Input(Names(en="Codes where it stops", zh="阻断处编码"), CODES, required=False),
     },
-    outputs=_RESULT,
+    outputs=RESULT,
     run=_trace,
     needs_all_rows=True,
     example={"inputs": {"kind": "sewage", "code": "SE420111-N2026000001", "direction": "downstream"}},
@@ -65,13 +54,13 @@ ISOLATION = Process(
     ),
     keywords=("network", "管网", "关阀"),
     inputs={
-        "kind": _KIND,
-        "code": _CODE,
-        "broken": Input(Names(en="Broken valves", zh="失效阀门"), _CODES, required=False),
-        "inaccessible": Input(Names(en="Inaccessible valves", zh="无法操作的阀门"), _CODES, required=False),
-        "proposed": Input(Names(en="Imagined valves", zh="拟设阀门"), _CODES, required=False),
+        "kind": KIND,
+        "code": CODE,
+        "broken": Input(Names(en="Broken valves", zh="失效阀门"), CODES, required=False),
+        "inaccessible": Input(Names(en="Inaccessible valves", zh="无法操作的阀门"), CODES, required=False),
+        "proposed": Input(Names(en="Imagined valves", zh="拟设阀门"), CODES, required=False),
     },
-    outputs=_RESULT,
+    outputs=RESULT,
     run=_isolate,
     needs_all_rows=True,
     example={"inputs": {"kind": "water", "code": "WA420111-L2026000001"}},
@@ -80,4 +69,4 @@ ISOLATION = Process(
 
 def offered() -> tuple[Process, ...]:
     """Return the processes of networks."""
-    return (TRACE, ISOLATION)
+    return (TRACE, ISOLATION, *network_analyses.OFFERED, *network_service.OFFERED, *network_models.OFFERED)

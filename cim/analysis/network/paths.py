@@ -97,6 +97,17 @@ def distances(graph: NetworkGraph, seeds: NDArray[np.integer], weights: Floats, 
     return _search(graph, seeds, weights, flow, -1, np.inf)[0]
 
 
+def reach(graph: NetworkGraph, seeds: NDArray[np.integer], weights: Floats, *, flow: Signs | None = None) -> tuple[Floats, Int32s]:
+    """Return the distances of `distances`, and the edge each node was reached by, shape (n,), -1 at seeds and where none is reached.
+
+    Raises
+    ------
+    ValueError
+        A weight is negative or no number.
+    """
+    return _search(graph, seeds, weights, flow, -1, np.inf)
+
+
 @dataclass(frozen=True)
 class Path:
     """A way through the network.
