@@ -18,22 +18,30 @@ from typing import Any
 import numpy as np
 import psycopg
 import pyarrow as pa
+import shapely
 from pyarrow import csv
 from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from cim.analysis.network.components import components
 from cim.analysis.network.graph import Workspace, build_graph
 from cim.analysis.network.isolate import Valves
 from cim.analysis.network.supply import SupplyIndex
 from cim.analysis.network.trace import trace
+from cim.crs import transform_xy
 from cim.db import engine, network_queries, profiles
 from cim.db.cluster import Cluster
 from cim.db.migrate import migrate
 from cim.db.network_graph import load_view
+from cim.geometry.ecef import enu_frame
+from cim.geometry.tube import tubes
+from cim.hydraulics.epanet import EpanetModel
+from cim.hydraulics.warm import WarmModel
 from cim.profile import read_profile
 from cim.settings import DatabaseSettings, Settings
+from tiles.layers.networks import encode_tile as network_tile
 
 ROOT = Path(__file__).resolve().parent.parent
 _PROFILE = """profile: bench
@@ -220,6 +228,69 @@ def questions(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
+def what_if(n_edges: int) -> list[dict[str, Any]]:
+    """Measure the closure of a pipe in an open EPANET model, and compare one answer with EPANET run on a file with the pipe closed."""
+    content, pipes = epanet_model(n_edges)
+    began = time.perf_counter()
+    model = WarmModel(content)
+    opened = time.perf_counter() - began
+    shut = [str(pipe) for pipe in np.random.default_rng(6).choice(pipes, 12, replace=False)]
+    times = best_of_three([lambda pipe=pipe: model.solve(closed=[pipe]) for pipe in shut])
+    found = model.solve(closed=shut[:1])
+    with EpanetModel(content.replace(b"[STATUS]\n", f"[STATUS]\n{shut[0]} CLOSED\n".encode())) as alone:
+        expected = alone.solve()
+    assert np.allclose(found.pressure_m, expected.pressure_m, atol=0.05)
+    nodes = len(model.nodes)
+    model.close()
+    return [
+        row(f"EPANET, {nodes:,} nodes: model opened and solved in its process", opened, "s"),
+        row(f"EPANET, {nodes:,} nodes: closure of a pipe, warm, p50", float(np.median(times)), "s", gate=1.0, target=0.2),
+    ]
+
+
+def epanet_model(n_edges: int) -> tuple[bytes, np.ndarray]:
+    """Return the largest part of a grid as an EPANET model with four reservoirs, and the ids of its pipes."""
+    n_nodes, start, end, _, _ = grid(n_edges)
+    _, label = components(build_graph(n_nodes, start, end))
+    whole = np.bincount(label).argmax()
+    nodes, edges = np.flatnonzero(label == whole), np.flatnonzero(label[start] == whole)
+    rng = np.random.default_rng(5)
+    reservoirs = set(rng.choice(nodes, 4, replace=False).tolist())
+    widths = rng.choice([300, 400, 600], len(edges))
+    lines = [
+        "[JUNCTIONS]", *(f"N{node} 20 0.02" for node in nodes if node not in reservoirs), "[RESERVOIRS]",
+        *(f"N{node} 90" for node in sorted(reservoirs)), "[PIPES]",
+        *(f"P{edge} N{start[edge]} N{end[edge]} 25 {width} 120 0 OPEN" for edge, width in zip(edges, widths, strict=True)), "[STATUS]",
+        "[OPTIONS]", "UNITS LPS", "HEADLOSS H-W", "TRIALS 200", "ACCURACY 0.001", "[TIMES]", "DURATION 0", "[END]", "",
+    ]  # fmt: skip
+    return "\n".join(lines).encode(), np.array([f"P{edge}" for edge in edges])
+
+
+def pipes_in_3d(n_edges: int) -> list[dict[str, Any]]:
+    """Measure pipes as solids: the triangles alone, and whole tiles with codes and attributes as they are written."""
+    _, start, end, x, y = grid(n_edges)
+    rng = np.random.default_rng(8)
+    z = 28 + rng.random(len(x))
+    ends = [np.column_stack([x[at] - x[0], y[at] - y[0], z[at]]) for at in (start, end)]
+    radius, owner = rng.choice([0.1, 0.15, 0.3], len(start)), np.arange(len(start))
+    whole = best_of_three([lambda: tubes(ends[0], ends[1], radius, owner)])[0]
+    lon, lat = transform_xy("EPSG:4547", "EPSG:4490", x, y)
+    shapes = shapely.linestrings(np.stack([np.column_stack([lon[at], lat[at], z[at]]) for at in (start, end)], axis=1))
+    wkb = shapely.to_wkb(shapes)
+    edges = [(f"WA420111-L{i:010d}", "PE", 2000.0 * float(radius[i]), None, None, "crown", 1.2, wkb[i]) for i in range(len(start))]
+    frame = enu_frame(float(lon[0]), float(lat[0]), 28.0)
+    tile = 4000
+    parts = [edges[i : i + tile] for i in range(0, min(len(edges), 25 * tile), tile)]
+    written = sum(len(network_tile("water", frame, part, [], 0.0)) for part in parts)
+    encoded = sum(best_of_three([lambda part=part: network_tile("water", frame, part, [], 0.0) for part in parts]))
+    n = sum(map(len, parts))
+    return [
+        row("3D pipes, triangles of eight-sided tubes", len(start) / whole, "1/s"),
+        row("3D pipes, whole tiles with codes", n / encoded, "1/s", gate=200_000.0, target=1_000_000.0),
+        row("3D pipes, whole tiles with codes", written / n, "byte each", target=36.0),
+    ]
+
+
 def row(name: str, value: float, unit: str, *, peer: str = "", peer_value: float | None = None, gate: float | None = None,
         target: float | None = None) -> dict[str, Any]:  # fmt: skip
     """Return one line of the table; with a peer, gate and target are for the ratio."""
@@ -235,7 +306,7 @@ def main() -> None:
     parser.add_argument("--kernels", action="store_true", help="only what needs no store")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    rows = kernels(arguments.size)
+    rows = [*kernels(arguments.size), *what_if(min(132_000, arguments.size)), *pipes_in_3d(arguments.size)]
     if not arguments.kernels:
         with tempfile.TemporaryDirectory(prefix="cim-bench-") as folder:
             Path(folder).chmod(0o755)

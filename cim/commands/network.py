@@ -190,6 +190,7 @@ def simulate(
     """
     from cim.db import network_simulation as engines
     from cim.db import networks
+    from cim.db.network_pressure import simulate_pressure
     from cim.hydraulics.rain import design_storm, read_rain
 
     losses = {}
@@ -205,7 +206,7 @@ def simulate(
     settings = settings_from(ctx)
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
-        form = networks.fetch_model(connection, check_kind(kind), dataset)[1]
+        form = networks.find_model(connection, check_kind(kind), dataset)[2]
         roles: list[tuple[str, str, Sequence[str]]] = []
         if form == "swmm":
             data = engines.simulate_drainage(connection, kind, dataset, rain_mm_h=falls, step_min=step, stopped=closed)
@@ -214,7 +215,7 @@ def simulate(
             data = engines.simulate_pipes(connection, kind, dataset, closed=closed)
             roles.append(("without_supply", "node", data["without_supply"]))
         else:
-            data = engines.simulate_pressure(connection, kind, dataset, closed=closed, bursts_l_s=losses, least_m=least_m)
+            data = simulate_pressure(connection, kind, dataset, closed=closed, bursts_l_s=losses, least_m=least_m)
             roles.append(("short_of_water", "node", data["short_of_water"]))
         save_parts(connection, kind, roles, out)
     emit(data, as_json=as_json, text=counts("Simulation 水力模拟", data))

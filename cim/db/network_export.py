@@ -9,7 +9,7 @@ from cim.crs import transform_xy
 from cim.db import networks, profiles
 from cim.db.engine import Connection
 from cim.errors import InvalidParameterError, NotFoundError
-from cim.exchange.network_inp import write_epanet, write_swmm
+from cim.exchange.network_inp import Written, write_epanet, write_swmm
 from cim.exchange.network_tables import write_cjj61, write_package
 
 FORMATS = ("epanet", "swmm", "cjj61", "gpkg")
@@ -85,7 +85,16 @@ def export_network(connection: Connection, kind: str, dataset: str | None, form:
     return {"written": str(path), **counts}
 
 
-def _model(connection: Connection, kind: str, dataset: str | None, form: str, path: Path) -> dict[str, Any]:
+def current_model(connection: Connection, kind: str, dataset: str | None, form: str) -> tuple[str, Written, bytes, tuple[int, int]]:
+    """Return a model with the present state of its parts: dataset, what was written, its bytes, number of points and lines.
+
+    Raises
+    ------
+    NotFoundError
+        There is no model.
+    InvalidParameterError
+        It is for another engine.
+    """
     name, stored, content = networks.fetch_model(connection, kind, dataset)
     if stored != form:
         raise InvalidParameterError("--format", form, f"{stored}, the format of the model {name}")
@@ -96,10 +105,15 @@ def _model(connection: Connection, kind: str, dataset: str | None, form: str, pa
     except UnicodeDecodeError:
         text, encoding = content.decode("latin-1"), "latin-1"
     made = (write_epanet if form == "epanet" else write_swmm)(text, nodes, edges)
+    return name, made, made.text.encode(encoding), (len(nodes), len(edges))
+
+
+def _model(connection: Connection, kind: str, dataset: str | None, form: str, path: Path) -> dict[str, Any]:
+    name, made, content, (points, lines) = current_model(connection, kind, dataset, form)
     part = path.with_name(path.name + ".part")
-    part.write_text(made.text, encoding=encoding)
+    part.write_bytes(content)
     part.replace(path)
     return {
-        "written": str(path), "model": name, "points": len(nodes), "lines": len(edges), "changed": sorted(made.changed),
-        "removed": made.removed, "still_named_by_controls": made.mentioned,
+        "written": str(path), "model": name, "points": points, "lines": lines, "changed": sorted(made.changed), "removed": made.removed,
+        "still_named_by_controls": made.mentioned,
     }  # fmt: skip

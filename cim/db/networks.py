@@ -128,8 +128,8 @@ def save_model(connection: Connection, dataset_id: UUID, kind: str, dataset: str
     )
 
 
-def fetch_model(connection: Connection, kind: str, dataset: str | None) -> tuple[str, str, bytes]:
-    """Return dataset, format and bytes of the newest model of a kind.
+def find_model(connection: Connection, kind: str, dataset: str | None) -> tuple[UUID, str, str]:
+    """Return dataset id, dataset and format of the newest model of a kind.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def fetch_model(connection: Connection, kind: str, dataset: str | None) -> tuple
         There is none; names what there is.
     """
     row = connection.execute(
-        """SELECT m.dataset, m.format, m.content FROM network_source_model m JOIN dataset d ON d.id = m.dataset_id
+        """SELECT m.dataset_id, m.dataset, m.format FROM network_source_model m JOIN dataset d ON d.id = m.dataset_id
            WHERE m.kind = %s AND (%s::text IS NULL OR m.dataset = %s) ORDER BY d.loaded_at DESC LIMIT 1""",
         [kind, dataset, dataset],
     ).fetchone()
@@ -147,4 +147,17 @@ def fetch_model(connection: Connection, kind: str, dataset: str | None) -> tuple
             f"no hydraulic model of kind {kind}{f' named {dataset}' if dataset else ''}; found {', '.join(there) or 'none'}",
             hint="cim ingest network MODEL.inp --crs EPSG:<number>",
         )
-    return str(row[0]), str(row[1]), zlib.decompress(row[2])
+    return row[0], str(row[1]), str(row[2])
+
+
+def fetch_model(connection: Connection, kind: str, dataset: str | None) -> tuple[str, str, bytes]:
+    """Return dataset, format and bytes of the newest model of a kind, as it was received.
+
+    Raises
+    ------
+    NotFoundError
+        As `find_model`.
+    """
+    dataset_id, name, form = find_model(connection, kind, dataset)
+    row = connection.execute("SELECT content FROM network_source_model WHERE dataset_id = %s", [dataset_id]).fetchone()
+    return name, form, zlib.decompress(row[0]) if row else b""

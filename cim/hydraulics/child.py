@@ -9,7 +9,7 @@ import orjson
 
 from cim.hydraulics.epanet import EngineError
 
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
+ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
 def ask(module: str, question: dict[str, Any], *, timeout_s: float = 600.0) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def ask(module: str, question: dict[str, Any], *, timeout_s: float = 600.0) -> d
     EngineError
         It answered with an error, took too long, or died.
     """
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     try:
         done = subprocess.run(
             [sys.executable, "-m", module], input=orjson.dumps(question), capture_output=True, timeout=timeout_s, env=environment,

@@ -1,6 +1,7 @@
 """EPANET through its toolkit: a project is opened once and solved again after every change (EPANET 2.3 toolkit)."""
 
 import contextlib
+import ctypes
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -161,13 +162,17 @@ class EpanetModel:
             warnings.simplefilter("always")
             en.initH(project, en.INITFLOW)
             en.runH(project)
-        n, m = range(1, len(self.nodes) + 1), range(1, len(self.links) + 1)
+
+        def values(read: Any, what: int, count: int) -> Floats:  # noqa: ANN401 - a function of the toolkit
+            array = en.doubleArray(count)
+            read(project, what, array.cast())
+            return np.ctypeslib.as_array((ctypes.c_double * count).from_address(int(array.cast()))).copy()
 
         def node(what: int) -> Floats:
-            return np.array([en.getnodevalue(project, i, what) for i in n], np.float64)
+            return values(en.getnodevalues, what, len(self.nodes))
 
         def link(what: int) -> Floats:
-            return np.array([en.getlinkvalue(project, i, what) for i in m], np.float64)
+            return values(en.getlinkvalues, what, len(self.links))
 
         return Snapshot(
             self.nodes, self.links, node(en.PRESSURE), node(en.HEAD), node(en.DEMAND), link(en.FLOW), link(en.VELOCITY),

@@ -7,9 +7,10 @@ from cim.access import Permission
 from cim.db import network_simulation as engines
 from cim.db import networks
 from cim.db.network_export import FORMATS, export_network
+from cim.db.network_pressure import PressureModels
 from cim.errors import InvalidParameterError
 from cim.hydraulics.rain import design_storm
-from cim.process_library.network_support import CODES, KIND, POINT, RESULT, require_visible
+from cim.process_library.network_support import CODES, KIND, POINT, RESULT, last_change, require_visible
 from cim.processes import ASYNC, Context, File, Input, Output, Process
 from cim.profile import Names
 
@@ -19,6 +20,13 @@ _FILES = {
     "swmm": ("inp", "text/plain; charset=utf-8"),
 }  # fmt: skip
 
+_PRESSURE = PressureModels()
+
+
+def close() -> None:
+    """End the engines that are kept open."""
+    _PRESSURE.close()
+
 
 def _simulate(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
     kind, dataset, closed = inputs["kind"], inputs.get("dataset"), inputs["closed"]
@@ -27,15 +35,17 @@ def _simulate(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
         ([], 5.0) if "storm" not in inputs else design_storm(inputs["storm"], inputs["return_period_years"], inputs["duration_min"])
     )
     with context.connection() as connection:
-        form = networks.fetch_model(connection, kind, dataset)[1]
+        form = networks.find_model(connection, kind, dataset)[2]
         if form == "swmm":
             found = engines.simulate_drainage(connection, kind, dataset, rain_mm_h=rain, step_min=step, stopped=closed)
         elif form == "pandapipes":
             found = engines.simulate_pipes(connection, kind, dataset, closed=closed)
         else:
             losses = {one["code"]: one["litres_s"] for one in inputs["bursts"]}
-            least = inputs["least_pressure_m"]
-            found = engines.simulate_pressure(connection, kind, dataset, closed=closed, bursts_l_s=losses, least_m=least)
+            found = _PRESSURE.what_if(
+                connection, kind, dataset, last_change(connection, kind), closed=closed, bursts_l_s=losses,
+                least_m=inputs["least_pressure_m"], values=inputs["values"],
+            )  # fmt: skip
     return {"result": found}
 
 
@@ -88,6 +98,11 @@ OFFERED = (
             "least_pressure_m": Input(
                 Names(en="Pressure below which a point is short of water [m]", zh="最低服务水头(米)"),
                 {"type": "number", "minimum": 0, "maximum": 1000, "default": 10}, required=False,
+            ),
+            "values": Input(
+                Names(en="Pressures and flows of all parts, or of those that changed (EPANET)", zh="返回全部或仅变化的压力与流量"),
+                {"enum": ["all", "changed"], "default": "changed"},
+                required=False,
             ),
             "storm": Input(
                 Names(en="A,C,b,n of the storm formula A(1+C lgP)/(t+b)^n [mm/min] (SWMM)", zh="暴雨强度公式参数 A,C,b,n"),

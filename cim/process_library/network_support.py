@@ -52,3 +52,9 @@ def asked(context: Context, kind: str, *, writing: bool = False) -> Iterator[tup
     require_visible(context, kind)
     with _LOCK, context.connection(writing=writing) as connection:
         yield connection, _GRAPHS.view(connection, kind)
+
+
+def last_change(connection: Connection, kind: str) -> int:
+    """Return the newest change of a network that its warm graph has followed."""
+    with _LOCK:
+        return _GRAPHS.view(connection, kind).last_event

@@ -126,7 +126,8 @@ def _table(kind: str, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]]
     return PropertyTable("network_part", columns, n + m)
 
 
-def _encode(kind: str, frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: float) -> bytes:
+def encode_tile(kind: str, frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: float) -> bytes:
+    """Return the ``.glb`` of some lines and points (rows of `cim.db.tile_reads`) in the frame of their tile."""
     primitives = []
     if edges:
         mesh = _lines(frame, edges, geoid)
@@ -192,7 +193,7 @@ def build_layer(connection: Connection, kind: str, geoid_separation_m: float) ->
             node.key, frame, low, high,
             hash_of(STYLE, [*mine, *points, (geoid_separation_m, level)]),
             len(mine) + len(points), (west, south, east, north), 20.0,
-            lambda: _encode(kind, frame, mine, points, geoid_separation_m),
+            lambda: encode_tile(kind, frame, mine, points, geoid_separation_m),
         )  # fmt: skip
 
     tree = branch_of(plan(lonlat[:, 0], lonlat[:, 1], vertices, lambda n, v: n <= 4000 and v <= 65_000), leaf_of)
