@@ -14,7 +14,7 @@ from ingest.pipeline import Outcome
 if TYPE_CHECKING:
     from ingest.census.load import CensusOptions
 
-app = typer.Typer(no_args_is_help=True, help="Load divisions, census, addresses, units, networks, terrain, imagery, city models.")
+app = typer.Typer(no_args_is_help=True, help="Load divisions, census, addresses, units, networks, terrain, imagery, city models, plans.")
 
 AsJson = typer.Option(False, "--json", help="Print one JSON document.")
 DryRun = typer.Option(False, "--dry-run", help="Read and check everything, write nothing.")
@@ -188,6 +188,52 @@ def network(
         raise typer.BadParameter("expected 6 digits", param_hint="--county")
     options = NetworkOptions(name, kind, crs, georef, county, vertical_datum, synthetic, licence, provider)
     _show(ctx, ingest_network(settings_from(ctx), files, profile, options, dry_run=dry_run), as_json=as_json)
+
+
+@app.command()
+def planning(
+    ctx: typer.Context,
+    file: Path = typer.Argument(..., help="Layer of polygons: .zip or .shp, .gpkg, .geojson, .fgb, .parquet, .gdb."),
+    kind: str | None = typer.Option(
+        None,
+        "--kind",
+        help="land-use, plot (far), red-line, green-line, blue-line, height-limit, protection, …; where the file does not tell.",
+    ),
+    profile: str = typer.Option("plain", "--profile", help="Mapping profile: YAML file or name of a shipped one."),
+    crs: str | None = typer.Option(None, "--crs", help="CRS, where the file names none, e.g. EPSG:4547."),
+    encoding: str | None = Encoding,
+    layer: str | None = typer.Option(None, "--layer", help="Layer of a file with several."),
+    datum: str | None = typer.Option(None, "--datum", help="gcj02 or bd09: the shift is taken back; default cgcs2000."),
+    county: str | None = typer.Option(None, "--county", help="County of zones that no boundary covers, 6 digits."),
+    name: str | None = Name,
+    synthetic: bool = Synthetic,
+    licence: str | None = typer.Option(None, "--licence", help="Licence of the data."),
+    provider: str | None = typer.Option(None, "--provider", help="Who delivered it."),
+    report: Path | None = typer.Option(None, "--report", help="Folder for report.html and report.json."),
+    as_json: bool = AsJson,
+    dry_run: bool = DryRun,
+) -> None:
+    """Load planning control: zones of land use, plots, control lines, height limits, protection areas, with their rules.
+
+    Example: cim ingest planning plots.gpkg --profile regulatory-plan --report report/
+    """
+    from cim.db.tables.planning import CONTROL_KINDS
+    from ingest.census.datum import DATUMS
+    from ingest.planning.load import PlanningOptions, ingest_planning
+    from ingest.planning.profile import kind_of
+
+    control = None if kind is None else kind_of(kind)
+    if kind is not None and control is None:
+        raise typer.BadParameter(f"expected one of {', '.join(one.replace('_', '-') for one in CONTROL_KINDS)}", param_hint="--kind")
+    if datum is not None and datum not in DATUMS:
+        raise typer.BadParameter(f"expected one of {', '.join(DATUMS)}", param_hint="--datum")
+    if county is not None and not (county.isdecimal() and len(county) == 6):
+        raise typer.BadParameter("expected 6 digits", param_hint="--county")
+    options = PlanningOptions(control, crs, encoding, layer, datum, county, name, synthetic, licence, provider)
+    outcome = ingest_planning(settings_from(ctx), file, profile, options, dry_run=dry_run, report=report)
+    _show(ctx, [outcome], as_json=as_json)
+    if report is not None:
+        say(f"report: {report / 'report.html'}")
 
 
 @app.command()

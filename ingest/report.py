@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from cim.clock import utc_now
 from cim.db.datasets import Reject
-from ingest.census.rules import RULES, rule_text
 from ingest.pipeline import Outcome
 from ingest.report_map import HEIGHT, WIDTH, ReportedFeatures, draw_map
+from ingest.rule_texts import RULES, rule_text
 
 _SHOWN = 500
 _LISTED = 10_000
@@ -52,6 +52,7 @@ FACTS = {
     "missing_from_source": ("no longer in the source, kept", "来源中已不存在、仍保留"), "profile": ("mapping profile", "映射方案"),
     "personal_dropped": ("personal data dropped", "已剔除的个人信息"), "personal_encrypted": ("personal data kept encrypted", "加密保存的个人信息"),
     "repaired_outlines": ("outlines repaired", "修复的轮廓"), "outlines_without_record": ("outlines without a record", "无属性记录的轮廓"),
+    "zones_by_control": ("zones by kind of control", "各类管控分区数"), "retired": ("no longer in the source, retired", "来源中已不存在、已注销"),
 }  # fmt: skip
 
 

@@ -12,15 +12,16 @@ import shutil
 from pathlib import Path
 
 import shapely
-from sample_city import addresses, cables, census, divisions, drains, ifc, pressure, profiles, readme, sources
+from sample_city import addresses, cables, census, divisions, drains, ifc, planning, pressure, profiles, readme, sources
 from sample_city.area import to_metres
 from sample_city.roadgraph import build_road_graph
 from sample_city.roadlayer import write_road_layers
 from sample_city.survey import Survey
 from sample_city.terrain import Terrain
+from sample_city.uses import build_facts
 from sample_city.writers import write_shapefile_zip
 
-MADE = ("divisions", "census", "addresses", "networks", "terrain", "roads", "ifc", "LICENSES")
+MADE = ("divisions", "census", "addresses", "networks", "terrain", "roads", "planning", "ifc", "LICENSES")
 
 
 def build_networks(roads: list[sources.Road], buildings: list[sources.Building], terrain: Terrain) -> list[Survey]:
@@ -60,6 +61,9 @@ def make(data: Path, out: Path) -> None:
     terrain = Terrain([to_metres(shape) for _, _, shape in water])
     terrain.write(out / "terrain" / "guanggu_dem.tif")
     write_road_layers(out / "roads" / "roads.gpkg", roads, water)
+    facts = {one.osm_id: build_facts(one) for one in buildings}
+    uses, heights = ({key: getattr(one, name) for key, one in facts.items()} for name in ("use", "height_m"))
+    planning.write_plan(out / "planning", planning.build_plan(buildings, uses, heights, roads, [to_metres(shape) for _, _, shape in water]))
     for survey in build_networks(roads, buildings, terrain):
         survey.write(out / "networks")
     profiles.write_network_profile(out / "networks")

@@ -48,6 +48,10 @@ def plan(sample: Path) -> list[tuple[str, list[str]]]:
         ("census, faulty records", _census(sample, "guanggu_census_bad.zip")),
         ("addresses", ["ingest", "addresses", str(sample / "addresses/addresses.csv")]),
         (
+            "planning control",
+            ["ingest", "planning", str(sample / "planning/plan.gpkg"), "--profile", str(sample / "planning/profile.yaml"), "--synthetic"],
+        ),
+        (
             "networks",
             ["ingest", "network", *map(str, networks), "--profile", str(sample / "networks/profile.yaml"), "--synthetic"],
         ),

@@ -26,7 +26,6 @@ from ingest.census.geometry import PlaceContext, transformed
 from ingest.census.prepare import KEY, ROW, Context, prepare
 from ingest.census.profile import find_profile, read_census_profile, require_fields
 from ingest.census.resolve import Resolution, find_overlaps, later_of_groups, match_new
-from ingest.census.rules import rule_text
 from ingest.census.run import CensusRun
 from ingest.census.scan import KeyIndex, Scan, repeated_keys
 from ingest.census.write import SCHEME, Written, write
@@ -35,6 +34,7 @@ from ingest.raster.stored import stored_rasters
 from ingest.rejects import RejectLog
 from ingest.report import write_report
 from ingest.report_map import ReportedFeatures
+from ingest.rule_texts import rule_text
 from ingest.source import sha256_of
 from ingest.spool import Spool, SpoolFolder
 

@@ -58,9 +58,3 @@ RULES: dict[str, Rule] = {
         Rule("X01", "E", "a re-surveyed building is one known building or a new one, not several", "复查建筑应唯一对应已登记建筑或为新建"),
     )
 }  # fmt: skip
-
-
-def rule_text(rule_id: str, language: str) -> str:
-    """Return what a rule demands, in words; the id itself for a rule of another format."""
-    rule = RULES.get(rule_id)
-    return rule_id if rule is None else rule.zh if language == "zh" else rule.en

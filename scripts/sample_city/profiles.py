@@ -35,9 +35,9 @@ notices:
   - en: Footprints and roads © OpenStreetMap contributors, ODbL 1.0.
     zh: 建筑轮廓和道路 © OpenStreetMap 贡献者，ODbL 1.0。
   - en: >-
-      Synthetic: pipe and cable networks, terrain, division boundaries, census attributes, door numbers.
+      Synthetic: pipe and cable networks, terrain, division boundaries, regulatory plan, census attributes, door numbers.
       The BIM models are moved here for demonstration; these buildings do not stand here.
-    zh: 合成数据：管线、地形、区划边界、普查属性、门牌号。BIM 模型仅为演示而移至此处，实际并不位于此处。
+    zh: 合成数据：管线、地形、区划边界、控制性详细规划、普查属性、门牌号。BIM 模型仅为演示而移至此处，实际并不位于此处。
 """
 
 

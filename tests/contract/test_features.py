@@ -19,6 +19,7 @@ COLLECTIONS = [
     "bim-storeys",
     "bim-spaces",
     "bim-elements",
+    "planning-controls",
     "water-lines",
     "water-points",
 ]

@@ -114,6 +114,30 @@ def test_the_bim_models_stand_where_their_placement_says(demo_server, sample_dat
         assert outline.is_valid
 
 
+def test_the_zones_of_the_plan_hold_at_buildings(demo_server, demo_city, sample_data):
+    meta, _, geometry, columns = pyogrio.raw.read(sample_data / "planning/plan.gpkg")
+    plan = dict(zip(meta["fields"], columns, strict=True))
+    found = fetch(f"{demo_server}/collections/planning-controls/items?limit=1000")
+    assert found["numberMatched"] == len(geometry)
+    kinds = Counter(feature["properties"]["control"] for feature in found["features"])
+    assert kinds["plot"] == (plan["管控类型"] == "地块").sum()
+    assert kinds["height_limit"] == fetch(f"{demo_server}/collections/planning-controls/items?control=height_limit")["numberMatched"] == 1
+    # Every building above 60 m with a centre in the height zone is found, whatever else stands in the way.
+    limit = next(feature for feature in found["features"] if feature["properties"]["control"] == "height_limit")
+    area = shapely.from_geojson(json.dumps(limit["geometry"]))
+    buildings = fetch(f"{demo_server}/collections/buildings/items?limit=1000&filter=height_m>60.05")["features"]
+    tall = [one["id"] for one in buildings if area.contains(shapely.from_geojson(json.dumps(one["geometry"])).centroid)]
+    assert len(tall) > 0
+    for code in tall[:3]:
+        body = json.dumps({"inputs": {"building_code": code}}).encode()
+        request = urllib.request.Request(  # noqa: S310 - our own server
+            f"{demo_server}/processes/planning-check/execution", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
+            findings = json.loads(answer.read())["findings"]
+        assert ("height", "broken") in {(one["rule"], one["verdict"]) for one in findings if one["control"] == "height_limit"}
+
+
 def test_gdal_reads_every_collection_with_the_right_count(demo_server):
     wanted = {c["id"] for c in fetch(f"{demo_server}/collections")["collections"] if c["itemType"] == "feature"}
     assert {"divisions", "buildings", "addresses", "bim-models", "bim-elements", "water-lines", "gas-points"} <= wanted

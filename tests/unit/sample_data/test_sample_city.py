@@ -355,3 +355,17 @@ def test_a_model_opens_and_gives_geometry_near_its_origin(name: str, schema: str
     assert out[0] == schema
     assert int(out[1]) >= products
     assert float(out[2]) < 50
+
+
+def test_the_plan_covers_blocks_without_overlap_and_says_that_it_is_made_up():
+    plan, shapes, meta = layer(SAMPLE / "planning" / "plan.gpkg")
+    assert meta["crs"] == "EPSG:4490"
+    assert shapely.is_valid(shapes).all()
+    assert set(plan["管控类型"]) == {"地块", "道路红线", "蓝线", "限高区"}
+    assert all("合成" in name for name in plan["规划名称"])
+    plots = shapes[plan["管控类型"] == "地块"]
+    first, second = shapely.STRtree(plots).query(plots, predicate="intersects")
+    shared = shapely.area(shapely.intersection(plots[first[first < second]], plots[second[first < second]]))
+    # 1e-10 square degrees are about a square metre.
+    assert len(plots) >= 20
+    assert (shared < 1e-10).all()

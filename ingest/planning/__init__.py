@@ -1,0 +1,1 @@
+"""Planning control: layers of plans as zones with rules."""
