@@ -30,7 +30,7 @@ def check(
 ) -> None:
     """Check a building against the planning zones it stands in; exit code 0 also where a rule is broken.
 
-    Example: cim planning check 420111006001202600000100012
+    Example: cim planning check 420111002015202600000200011
     """
     settings = settings_from(ctx)
     migrate.require_current(settings)

@@ -33,5 +33,5 @@ CHECK = Process(
     },
     run=_run,
     collections=("buildings", "planning-controls"),
-    example={"inputs": {"building_code": "420111006001202600000100012"}},
+    example={"inputs": {"building_code": "420111002015202600000200011"}},
 )
