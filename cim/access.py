@@ -40,6 +40,10 @@ ROLES: dict[str, frozenset[Permission]] = {
 """Permissions of each role; a token may narrow them by its scopes, never widen them."""
 
 
+RASTERS = ("terrain", "imagery")
+"""Kinds of rasters; the collection of a raster is named by its kind, a hyphen and its name."""
+
+
 @dataclass(frozen=True)
 class RowScope:
     """Rows a restricted principal may see and write; a row passes when any of the three lists holds its place.
@@ -117,8 +121,11 @@ class Principal:
         return permission in self.permissions
 
     def sees(self, collection: str) -> bool:
-        """Return whether a collection is visible."""
-        return self.collections is None or collection in self.collections
+        """Return whether a collection is visible; a grant of terrain or imagery covers every raster of the kind."""
+        if self.collections is None or collection in self.collections:
+            return True
+        family, hyphen, _ = collection.partition("-")
+        return bool(hyphen) and family in RASTERS and family in self.collections
 
     def require(self, permission: Permission, collection: str | None = None) -> None:
         """Refuse what is not allowed.

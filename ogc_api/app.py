@@ -16,8 +16,10 @@ from cim.errors import CimError
 from cim.settings import Settings
 from ogc_api import (
     admin,
+    coverages,
     documents,
     edits,
+    edr,
     errors,
     export,
     health,
@@ -26,6 +28,7 @@ from ogc_api import (
     live_tiles,
     models,
     processes,
+    raster_maps,
     records,
     styles,
     tiles,
@@ -78,6 +81,7 @@ def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
         Route("/styles/{style}", styles.style),
         Route(f"{collection}/styles", styles.styles),
         Route(f"{collection}/styles/{{style}}", styles.style),
+        *_raster_routes(),
         _ITEMS,
         Route(f"{collection}/items/{{code:path}}/history", history.history),
         _ITEM,
@@ -113,6 +117,18 @@ def _routes(metrics: Metrics, viewer: Path) -> list[Route | Mount]:
         Route("/readyz", health.readyz),
         Route("/metrics", show_metrics),
     ]
+
+
+def _raster_routes() -> list[Route]:
+    made = [Route(f"{_COLLECTION}/coverage", coverages.coverage), *(Route(f"{_COLLECTION}/{name}", edr.query) for name in edr.QUERIES)]
+    for root in (_COLLECTION, f"{_COLLECTION}/styles/{{style}}"):
+        made += [
+            Route(f"{root}/map", raster_maps.picture),
+            Route(f"{root}/map/tiles", raster_maps.tilesets),
+            Route(f"{root}/map/tiles/{{set}}", raster_maps.tilesets),
+            Route(f"{root}/map/tiles/{{set}}/{{level}}/{{row}}/{{column}}", raster_maps.tile),
+        ]
+    return made
 
 
 def _tile_routes(root: str) -> list[Route]:

@@ -95,4 +95,36 @@ GEOVOLUMES = (
     "https://www.opengis.net/spec/ogcapi-geovolumes-1/1.0/conf/3d-tiles",
 )
 
-CONFORMANCE = (*COMMON, *RECORDS, *PROCESSES, *FEATURES, *CQL2, *JSON_FG, *TILES, *STYLES, *GEOVOLUMES)
+COVERAGES = tuple(
+    f"{_OGC}/ogcapi-coverages-1/1.0/conf/{name}"
+    for name in ("core", "subsetting", "scaling", "fieldselection", "crs", "geotiff", "coveragejson", "oas30", "geodata-coverage")
+)
+
+# The ids of 1.0 are what clients look for; 1.1 kept the requirements.
+EDR = tuple(
+    f"{_OGC}/ogcapi-edr-1/{name}"
+    for name in (
+        "1.0/conf/core", "1.0/conf/collections", "1.0/conf/json", "1.0/conf/geojson", "1.0/conf/covjson", "1.0/conf/oas30",
+        "1.1/conf/core", "1.1/conf/collections", "1.1/conf/covjson", "1.1/conf/oas30", "1.1/conf/queries",
+    )
+)  # fmt: skip
+
+MAPS = tuple(
+    f"{_OGC}/{name}"
+    for name in (
+        "ogcapi-maps-1/1.0/conf/core",
+        "ogcapi-maps-1/1.0/conf/collection-map",
+        "ogcapi-maps-1/1.0/conf/styled-map",
+        "ogcapi-maps-1/1.0/conf/spatial-subsetting",
+        "ogcapi-maps-1/1.0/conf/scaling",
+        "ogcapi-maps-1/1.0/conf/crs",
+        "ogcapi-maps-1/1.0/conf/tilesets",
+        "ogcapi-maps-1/1.0/conf/png",
+        "ogcapi-maps-1/1.0/conf/jpeg",
+        "ogcapi-maps-1/1.0/conf/oas30",
+        "ogcapi-tiles-1/1.0/conf/png",
+        "ogcapi-tiles-1/1.0/conf/jpeg",
+    )
+)
+
+CONFORMANCE = (*COMMON, *RECORDS, *PROCESSES, *FEATURES, *CQL2, *JSON_FG, *TILES, *STYLES, *GEOVOLUMES, *COVERAGES, *EDR, *MAPS)

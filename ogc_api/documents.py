@@ -9,7 +9,7 @@ from starlette.responses import Response
 from cim.access import Permission
 from cim.cql2.tree import FUNCTIONS
 from cim.db.published import Published
-from ogc_api import schemas, volumes
+from ogc_api import coverages, raster_documents, schemas, volumes
 from ogc_api.access import principal_of, require
 from ogc_api.conformance import CONFORMANCE
 from ogc_api.formats import BULK
@@ -86,14 +86,17 @@ async def collections(request: Request) -> Response:
         return current.front.html("collections/volume.html", {**found, "collections_path": f"{base}/collections"}, spoken, base=base)
     in_3d = await volumes.volumes(request) if collection_id is None else []
     if collection_id is not None:
-        current.collection(collection_id)
+        if collection_id not in current.catalogue.rasters:
+            current.collection(collection_id)
         principal.require(Permission.READ, collection_id)
 
     def edit(document: dict[str, Any]) -> dict[str, Any]:
         if "collections" in document:
             document["collections"] = [one for one in document["collections"] if principal.sees(one["id"])]
         for one in document.get("collections", [document]):
-            if "id" in one:
+            if one.get("id") in current.catalogue.rasters:
+                raster_documents.complete(one, current.catalogue.rasters[one["id"]], list(current.choices))
+            elif "id" in one:
                 _complete_collection(one, current.catalogue.published[one["id"]])
                 if principal.scope is not None:
                     one.pop("itemCount", None)
@@ -143,6 +146,8 @@ async def _schema(request: Request, name: str) -> Response:
     refuse_unknown(request.query_params, ("f", "lang"))
     state = state_of(request.app)
     current = await state.current()
+    if request.path_params["collection"] in current.catalogue.rasters:
+        return await _raster_schema(request, name)
     collection = current.collection(request.path_params["collection"])
     require(request, Permission.READ, collection.id)
     spoken = language(request, state.settings.language)
@@ -162,6 +167,16 @@ async def _schema(request: Request, name: str) -> Response:
         "links": [],
     }
     return current.front.html(f"collections/{name}.html", page, spoken, base=base)
+
+
+async def _raster_schema(request: Request, name: str) -> Response:
+    _, raster = await coverages.chosen_raster(request)
+    if name == "queryables":
+        raise coverages.no_queryables(raster)
+    settings = state_of(request.app).settings
+    spoken = language(request, settings.language)
+    document = coverages.schema(raster, spoken, f"{base_url(request, settings)}/collections/{raster.id}/schema")
+    return Response(orjson.dumps(document), headers={"Content-Language": spoken}, media_type="application/schema+json")
 
 
 async def functions(request: Request) -> Response:

@@ -8,6 +8,7 @@ from ogc_api.crs import CRS84
 from ogc_api.formats import FORMATS
 from ogc_api.openapi_answers import describe_answers
 from ogc_api.openapi_paths import collection_paths, shared_paths
+from ogc_api.openapi_rasters import raster_ids, raster_paths
 from ogc_api.openapi_rest import finish
 
 _DROPPED = ("/asyncapi", "/TileMatrixSets", "/TileMatrixSets/{tileMatrixSetId}")
@@ -48,6 +49,10 @@ def complete(document: dict[str, Any], settings: ServerSettings) -> dict[str, An
         paths[item] = {"get": {**paths[item]["get"], "parameters": [code, *shared], "responses": _responses("404")}}
         for path, operations in collection_paths(collection).items():
             paths.setdefault(path, {}).update(operations)
+    for raster in raster_ids(paths):
+        for path in [one for one in paths if one.startswith(f"/collections/{raster}/")]:
+            paths.pop(path)
+        paths.update(raster_paths(raster))
     paths.update(shared_paths())
     paths.update(_own_paths())
     made: dict[str, Any] = _local(document, set(parameters))

@@ -49,6 +49,28 @@ class CimProvider(BaseProvider):  # type: ignore[misc]  # pygeoapi ships no type
         return self._fields
 
 
+class RasterProvider(BaseProvider):  # type: ignore[misc]  # pygeoapi ships no types
+    """Tells pygeoapi what a raster holds; cells are served by `ogc_api.coverages`, `ogc_api.edr` and `ogc_api.raster_maps`."""
+
+    def __init__(self, provider_def: dict[str, Any]) -> None:
+        super().__init__(provider_def)
+        self._coverage_properties: dict[str, Any] = self.data["grid"]
+        self.get_fields()
+
+    def get_fields(self) -> dict[str, dict[str, Any]]:
+        """Return the values with their JSON types."""
+        self._fields: dict[str, dict[str, Any]] = dict(self.data["fields"])
+        return self._fields
+
+    def get_query_types(self) -> list[str]:
+        """Return the queries of EDR."""
+        return list(self.data["queries"])
+
+    def get_parameters(self) -> dict[str, Any]:
+        """Return the parameters as CoverageJSON describes them."""
+        return dict(self.data["parameters"])
+
+
 class Front:
     """pygeoapi over one state of the catalogue.
 

@@ -7,7 +7,7 @@ from cim.db import labels
 from cim.db.published import Catalogue, Published
 from cim.profile import Names
 from cim.settings import Settings
-from ogc_api import crs
+from ogc_api import crs, raster_documents
 from ogc_api.formats import offered
 
 BASE = "https://cim-base.invalid"
@@ -25,6 +25,7 @@ def configuration(catalogue: Catalogue, settings: Settings) -> dict[str, Any]:
     first, second = ("zh", "en") if settings.language == "zh" else ("en", "zh")
     uris = list(crs.offered(catalogue.profile))
     resources = {collection_id: _resource(one, catalogue, uris, settings.language) for collection_id, one in catalogue.published.items()}
+    resources |= {raster.id: raster_documents.resource(raster) for raster in catalogue.rasters.values()}
     return {
         "server": {
             "bind": {"host": settings.server.host, "port": settings.server.port},
@@ -58,7 +59,9 @@ def _metadata(catalogue: Catalogue) -> dict[str, Any]:
     )
     named = title(catalogue)
     licences = sorted({origin.licence for one in catalogue.published.values() for origin in one.origins if origin.licence})
+    licences = sorted({*licences, *(one.licence for one in catalogue.rasters.values() if one.licence)})
     providers = sorted({origin.provider for one in catalogue.published.values() for origin in one.origins if origin.provider})
+    providers = sorted({*providers, *(one.provider for one in catalogue.rasters.values() if one.provider)})
     return {
         "identification": {
             "title": named.model_dump(),

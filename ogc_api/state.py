@@ -12,6 +12,7 @@ from cim.db.catalog import Collection
 from cim.db.feature_sql import OutputCrs
 from cim.db.features import Counter
 from cim.db.published import Catalogue, Changes, fetch_catalogue, fetch_changes, fetch_signal
+from cim.db.published_rasters import PublishedRaster
 from cim.db.read_pool import ReadPool
 from cim.db.request_pool import RequestPool
 from cim.db.session import Session
@@ -65,8 +66,27 @@ class Current:
         """
         found = self.catalogue.published.get(collection_id)
         if found is None:
-            raise UnknownCollectionError(f"no collection {collection_id[:80]!r}; expected one of {', '.join(self.catalogue.published)}")
+            if collection_id in self.catalogue.rasters:
+                raise UnknownCollectionError(
+                    f"collection {collection_id[:80]!r} is a raster, it has no features", hint=f"ask /collections/{collection_id}/coverage"
+                )
+            known = ", ".join([*self.catalogue.published, *self.catalogue.rasters])
+            raise UnknownCollectionError(f"no collection {collection_id[:80]!r}; expected one of {known}")
         return found.collection
+
+    def raster(self, collection_id: str) -> PublishedRaster:
+        """Return a published raster.
+
+        Raises
+        ------
+        UnknownCollectionError
+            It is not published, or is a collection of features.
+        """
+        found = self.catalogue.rasters.get(collection_id)
+        if found is None:
+            known = ", ".join(self.catalogue.rasters) or "none: the store has no raster"
+            raise UnknownCollectionError(f"no raster {collection_id[:80]!r}; expected one of {known}")
+        return found
 
 
 class ServerState:

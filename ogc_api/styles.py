@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from cim.db.catalog import Collection
 from cim.errors import InvalidParameterError, NotFoundError
-from ogc_api import style_documents
+from ogc_api import raster_maps, style_documents
+from ogc_api.coverages import chosen_raster
 from ogc_api.entity import tag_of
 from ogc_api.negotiation import base_url, language
 from ogc_api.parameters import refuse_unknown
@@ -26,6 +27,9 @@ async def styles(request: Request) -> Response:
     current = await state.current()
     base, spoken = base_url(request, state.settings), language(request, state.settings.language)
     name = request.path_params.get("collection")
+    if name in current.catalogue.rasters:
+        _, raster = await chosen_raster(request)
+        return await raster_maps.styles(raster, spoken, base)
     listed = [current.collection(name)] if name is not None else [one.collection for one in current.catalogue.published.values()]
     made = [_entry(one.id, getattr(one.title, spoken), base, list(ENCODINGS)) for one in listed]
     if name is None:

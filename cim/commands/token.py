@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from cim.access import RASTERS
 from cim.cli_support import emit, settings_from, table
 from cim.clock import utc_now
 from cim.db import audit, engine, migrate, tokens
@@ -78,7 +79,7 @@ def create(
         writable=tuple(writable) or None,
         divisions=tuple(divisions) or None,
     )
-    tokens.check(new, frozenset(collections()))
+    tokens.check(new, frozenset(collections()) | frozenset(RASTERS))
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
         token_id, token = tokens.create(connection, new, created_by=getpass.getuser())

@@ -1,6 +1,6 @@
 """What the store publishes at this moment: collections with extents and licences, tilesets, the city, models."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import sql as pg
@@ -8,6 +8,7 @@ from psycopg import sql as pg
 from cim.access import RowScope
 from cim.db import sqlfile
 from cim.db.catalog import Collection, collections
+from cim.db.published_rasters import PublishedRaster, fetch_published_rasters
 from cim.db.read_pool import ReadPool
 from cim.db.tables import METADATA
 from cim.profile import CityProfile, parse_profile
@@ -78,6 +79,7 @@ class Catalogue:
     profile: CityProfile | None
     published: dict[str, Published]
     tilesets: tuple[Tileset, ...]
+    rasters: dict[str, PublishedRaster] = field(default_factory=dict)
 
     @property
     def bbox(self) -> Box | None:
@@ -149,7 +151,7 @@ async def fetch_catalogue(pool: ReadPool) -> Catalogue:
         found = await _published(pool, collection, origins)
         if collection.is_core or found.n_features:
             published[collection.id] = found
-    return Catalogue(signal, profile, published, await fetch_tilesets(pool))
+    return Catalogue(signal, profile, published, await fetch_tilesets(pool), await fetch_published_rasters(pool))
 
 
 async def fetch_tilesets(pool: ReadPool) -> tuple[Tileset, ...]:
