@@ -10,6 +10,8 @@ from cim.db.published_rasters import PublishedRaster
 from cim.raster.pieces import Piece
 from ogc_api.crs import CRS84
 
+DECIMALS = 4
+"""Of values in JSON: a tenth of a millimetre."""
 MEDIA_TYPE = "application/vnd.cov+json"
 _COLOURS = (("red", "Red", "红"), ("green", "Green", "绿"), ("blue", "Blue", "蓝"), ("nir", "Band 4", "第 4 波段"))
 
@@ -123,7 +125,6 @@ def _coverage(domain: dict[str, Any], raster: PublishedRaster, names: list[str],
 def _array(values: "np.ma.MaskedArray[Any, Any]", axes: list[str], shape: list[int]) -> dict[str, Any]:
     flat = values.ravel()
     kind = "float" if values.dtype.kind == "f" else "integer"
-    # float32 as the shortest number that reads back to the same cell.
-    plain = [round(v, 6) if isinstance(v, float) else v for v in flat.tolist()] if kind == "float" else flat.tolist()
+    plain = [None if v is None else round(v, DECIMALS) for v in flat.tolist()] if kind == "float" else flat.tolist()
     made: dict[str, Any] = {"type": "NdArray", "dataType": kind, "values": plain}
     return {**made, "axisNames": axes, "shape": shape} if axes else made

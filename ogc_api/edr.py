@@ -1,7 +1,6 @@
 """OGC API - Environmental Data Retrieval 1.1 (OGC 19-086r6): position, radius, area, cube and trajectory queries of rasters."""
 
 import asyncio
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import shapely
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cim.crs import transform_box, transform_xy
+from cim.crs import parse_crs, transform_box, transform_xy
 from cim.db.published_rasters import PublishedRaster
 from cim.errors import InvalidParameterError, LimitExceededError
 from cim.raster import places
@@ -171,6 +170,8 @@ def _points(asked: _Query, at: Any, *, is_line: bool) -> Response:  # noqa: ANN4
     x, y = np.ascontiguousarray(at[:, 0]), np.ascontiguousarray(at[:, 1])
     values = places.values_at(asked.path, asked.frame, x, y, [known[name] for name in asked.names], between=between == "bilinear")
     shown = (x, y) if asked.crs.name == asked.frame.crs else transform_xy(asked.frame.crs, asked.crs.name, x, y)
+    digits = 9 if parse_crs(asked.crs.name).is_geographic else 4
+    shown = (np.round(shown[0], digits), np.round(shown[1], digits))
     if asked.kind == "geojson":
         return _geojson(asked, shown, values, _distances(asked, at) if is_line else None)
     document = coverage_json.of_points(shown[0], shown[1], asked.crs.uri, values, asked.raster, asked.names)
@@ -189,9 +190,7 @@ def _geojson(asked: _Query, shown: Any, values: Any, distances: list[float] | No
     order = (shown[1], shown[0]) if asked.crs.turned else shown
     features = []
     for n, (first, second) in enumerate(zip(order[0].tolist(), order[1].tolist(), strict=True)):
-        properties = {
-            name: None if (v := one[n]) is None or (isinstance(v, float) and not math.isfinite(v)) else v for name, one in columns.items()
-        }
+        properties = {name: one[n] if one[n] is None else round(one[n], coverage_json.DECIMALS) for name, one in columns.items()}
         if distances is not None:
             properties["distance_m"] = round(distances[n], 3)
         features.append(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cim.raster.pictures import FORMATS, STYLES
-from ogc_api.raster_maps import GRIDS
+from ogc_api.tile_matrix import MAP_GRIDS
 
 _OBJECT = {"application/json": {"schema": {"type": "object"}}}
 _COVJSON = {"application/vnd.cov+json": {"schema": {"type": "object"}}}
@@ -73,7 +73,7 @@ _MAP = [
     _query("width", "pixels", {"type": "integer", "minimum": 1}),
     _query("height", "pixels", {"type": "integer", "minimum": 1}),
 ]
-_SET = _path("tileMatrixSetId", {"type": "string", "enum": list(GRIDS)})
+_SET = _path("tileMatrixSetId", {"type": "string", "enum": list(MAP_GRIDS)})
 _NUMBERS = [_path(name, {"type": "integer", "minimum": 0}) for name in ("tileMatrix", "tileRow", "tileCol")]
 
 

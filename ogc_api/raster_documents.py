@@ -87,8 +87,8 @@ def complete(document: dict[str, Any], raster: PublishedRaster, offered: list[st
     offered
         URIs of the CRS of the service, the default first.
     """
-    own = {link["href"] for link in _links(raster)}
-    document["links"] = [link for link in document["links"] if link["href"] in own or not _is_foreign(link)]
+    own = {(link["href"], link["type"]) for link in _links(raster)}
+    document["links"] = [link for link in document["links"] if (link["href"], link["type"]) in own or not _is_foreign(link)]
     storage = raster_queries.storage_uri(raster)
     document["crs"] = [*offered, *([storage] if storage is not None and storage not in offered else [])]
     if storage is not None:

@@ -27,9 +27,8 @@ from ogc_api.parameters import refuse_unknown
 from ogc_api.raster_queries import DEFAULT_CRS
 from ogc_api.state import ServerState, state_of
 from ogc_api.tile_cache import Tile
-from ogc_api.tile_matrix import MATRIX_SETS, TileMatrixSet, matrix_set
+from ogc_api.tile_matrix import MAP_GRIDS, MATRIX_SETS, TileMatrixSet, matrix_set
 
-GRIDS = ("WebMercatorQuad", "WorldCRS84Quad")
 _MOST_PIXELS = 4096 * 4096
 _WIDTH = 1024
 _PARAMETERS = ("f", "bbox", "bbox-crs", "crs", "width", "height")
@@ -110,8 +109,8 @@ def _style(request: Request, raster: PublishedRaster) -> str:
 
 
 def _grid(name: str) -> TileMatrixSet:
-    if name not in GRIDS:
-        raise NotFoundError(f"tile matrix set {name[:60]!r}: map tiles are cut in {' and '.join(GRIDS)}")
+    if name not in MAP_GRIDS:
+        raise NotFoundError(f"tile matrix set {name[:60]!r}: map tiles are cut in {' and '.join(MAP_GRIDS)}")
     return matrix_set(name)
 
 
@@ -199,7 +198,7 @@ async def tilesets(request: Request) -> Response:
     root = f"{base}/collections/{raster.id}{styled}/map/tiles"
     if "set" in request.path_params:
         return _json(_tileset(raster, _grid(request.path_params["set"]), root, base, spoken, brief=False))
-    listed = [_tileset(raster, MATRIX_SETS[name], root, base, spoken, brief=True) for name in GRIDS]
+    listed = [_tileset(raster, MATRIX_SETS[name], root, base, spoken, brief=True) for name in MAP_GRIDS]
     return _json({"tilesets": listed, "links": [{"rel": "self", "type": "application/json", "href": root}]})
 
 

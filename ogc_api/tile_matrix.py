@@ -153,6 +153,10 @@ MATRIX_SETS: dict[str, TileMatrixSet] = {
 """Tile matrix sets by id; WebMercatorQuad and WorldCRS84Quad as registered (OGC 17-083r4, annex E)."""
 
 
+MAP_GRIDS = ("WebMercatorQuad", "WorldCRS84Quad")
+"""Tile matrix sets in which maps of rasters are cut."""
+
+
 def matrix_set(name: str) -> TileMatrixSet:
     """Return a tile matrix set.
 

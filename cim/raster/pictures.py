@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.fill import fillnodata
 
 from cim.analysis.terrain import hillshade, slope_and_aspect
 from cim.profile import Names
@@ -165,8 +166,12 @@ def _stretched(found: "ImageData", look: Look) -> NDArray[np.uint8]:
 
 
 def _relief(heights: NDArray[np.float64], look: Look, cell_m: tuple[float, float]) -> NDArray[np.uint8]:
-    # Missing neighbours count as level ground; they are masked in the picture.
-    filled = np.where(np.isnan(heights), np.nanmean(heights) if np.isfinite(heights).any() else 0.0, heights)
+    filled = heights
+    if np.isnan(heights).any():
+        # Beside missing cells the ground goes on as it is; they are masked in the picture.
+        known = ~np.isnan(heights)
+        filled = np.where(known, heights, 0.0)
+        filled = np.asarray(fillnodata(filled.astype(np.float32), known.astype(np.uint8), max_search_distance=4.0), np.float64)
     if cell_m[0] != cell_m[1]:
         filled = _squared(filled, cell_m)
     if look.style == "slope":
