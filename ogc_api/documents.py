@@ -94,12 +94,9 @@ async def collections(request: Request) -> Response:
         if "collections" in document:
             document["collections"] = [one for one in document["collections"] if principal.sees(one["id"])]
         for one in document.get("collections", [document]):
-            if one.get("id") in current.catalogue.rasters:
-                raster_documents.complete(one, current.catalogue.rasters[one["id"]], list(current.choices))
-            elif "id" in one:
-                _complete_collection(one, current.catalogue.published[one["id"]])
-                if principal.scope is not None:
-                    one.pop("itemCount", None)
+            _complete_any(one, current)
+            if principal.scope is not None:
+                one.pop("itemCount", None)
         if "collections" in document:
             document["collections"] += in_3d
         return document
@@ -109,6 +106,14 @@ async def collections(request: Request) -> Response:
         listed = await current.front.json("collections", request, edit=edit)
         return current.front.html("collections/index.html", {**listed, "collections_path": f"{base}/collections"}, spoken, base=base)
     return await current.front.document("collections", request, collection_id, edit=edit, base=base)
+
+
+def _complete_any(document: dict[str, Any], current: Current) -> None:
+    name = document.get("id", "")
+    if name in current.catalogue.rasters:
+        raster_documents.complete(document, current.catalogue.rasters[name], list(current.choices))
+    elif name:
+        _complete_collection(document, current.catalogue.published[name])
 
 
 def _complete_collection(document: dict[str, Any], one: Published) -> None:
