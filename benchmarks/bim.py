@@ -74,7 +74,7 @@ import numpy as np
 from ingest.ifc.meshing import Mesher
 path, ids = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
 with tempfile.TemporaryDirectory() as scratch, Mesher(path, path, path.stat().st_size, Path(scratch), workers=int(sys.argv[3])) as mesher:
-    found = mesher.run_shared(ids, lambda done: None)
+    found = mesher.run_shared(ids, lambda done, of: None)
 low, high = np.full(3, np.inf), np.full(3, -np.inf)
 for mesh in found.found.values():
     v = mesh.vertices

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from cim.crs import parse_crs
 from cim.errors import EncodingError, MissingCrsError, SourceSyntaxError, UnsupportedFormatError
@@ -122,6 +120,9 @@ def read_vector(path: Path, *, crs: str | None = None, encoding: str | None = No
         )
     location, is_shapefile = locate(path)
     used = shapefile_encoding(path, location, encoding) if is_shapefile else "utf-8"
+    import pyogrio
+    from pyogrio.errors import DataLayerError, DataSourceError
+
     try:
         name = layer or only_layer(path, location)
         meta, _, wkb, values = pyogrio.raw.read(location, layer=name, encoding=used if is_shapefile else None)
@@ -205,6 +206,8 @@ def only_layer(path: Path, location: str) -> str:
     SourceSyntaxError
         There are several or none; lists them.
     """
+    import pyogrio
+
     layers = [str(name) for name, _ in pyogrio.list_layers(location)]
     if len(layers) != 1:
         raise SourceSyntaxError(path, f"found layers {', '.join(layers) or 'none'}, expected one", hint="pass --layer NAME")

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
-from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
 from cim.db import engine
@@ -49,6 +48,9 @@ class ArrowReader:
         try:
             connection = self._free.get_nowait()
         except queue.Empty:
+            # Brings pandas along: half a second that only those pay who read this way.
+            from adbc_driver_postgresql import dbapi
+
             connection = dbapi.connect(engine.conninfo(self._settings), autocommit=True)
         try:
             yield connection

@@ -9,8 +9,8 @@ import orjson
 import shapely
 from numpy.typing import NDArray
 
-from cim.db.tables.citymodel import SURFACE_TYPES
 from cim.geometry import boundary
+from cim.model.city_object import SURFACE_TYPES
 from ingest.citymodel.place import Place
 from ingest.citymodel.records import CityObject, Shape
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from lxml import etree
 
-from cim.db.tables.citymodel import SURFACE_TYPES
 from cim.errors import SourceSyntaxError, UnsupportedFormatError
+from cim.model.city_object import SURFACE_TYPES
 from ingest.citymodel.records import CityObject, Head, Shape
 
 _CLASSES = {

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from cim.db.tables.citymodel import OBJECT_TYPES
 from cim.errors import SourceSyntaxError, UnsupportedFormatError
 from cim.geometry.boundary import TYPES, flatten
+from cim.model.city_object import OBJECT_TYPES
 from ingest.citymodel.records import CityObject, Head, Shape
 
 VERSIONS = ("1.0", "1.1", "2.0")

@@ -111,8 +111,10 @@ class _Upload:
             return {**known, "unchanged": True, "file": self.path.name}
         with self.stage("received") as detail:
             detail |= {"file": self.path.name, "size_bytes": self.text.size_bytes, "schema": self.text.schema}
-        # The kernel opens the model while its semantics are read.
+        # The kernel works while the semantics are read.
         with Mesher(self.path, self.text.path, self.text.size_bytes, self.scratch) as mesher:
+            stored = known_shapes(self.settings)
+            mesher.begin(progress, stored)
             with self.stage("parsed") as detail:
                 document, findings = read_model(self.path, self.text, self.work)
                 detail |= {"elements": len(document["elements"]), "instances": document["n_instances"]}
@@ -120,7 +122,7 @@ class _Upload:
                 code = self._which_model(connection, document, city.loaded)
             with self.stage("geometry") as detail:
                 ids = [part["id"] for part in (*document["elements"], *document["spaces"])]
-                meshed = mesher.run_shared(ids, lambda done: progress(done, len(ids)), known_shapes(self.settings))
+                meshed = mesher.finish(ids, progress, stored)
                 detail |= {"meshed": len(meshed.found), "failed": len(meshed.faults), "meshed_now": meshed.made}
         meshes = meshed.found
         with self.stage("georeferenced") as detail:

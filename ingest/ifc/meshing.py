@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -90,6 +91,7 @@ class Mesher:
         self._child: subprocess.Popen[str] | None = None
         self._hashes: list[StepHashes] = []
         self._hashing: threading.Thread | None = None
+        self._ahead: Future[Meshes] | None = None
 
     def __enter__(self) -> "Mesher":
         """Start at once where the memory allows a second parser beside that of the semantics."""
@@ -104,6 +106,9 @@ class Mesher:
             with contextlib.suppress(OSError):
                 os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait()
+            if self._ahead is not None:
+                # It reads from the pipes, to their end.
+                self._ahead.exception()
             for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
                 if pipe is not None:
                     pipe.close()
@@ -142,15 +147,40 @@ class Mesher:
             words = told[-1][:300] if told else f"ended with code {child.returncode}"
         return SourceSyntaxError(self._path, f"the geometry kernel failed: {words}", hint="open and export the model again")
 
-    def run(self, ids: Sequence[int], progress: Callable[[int], None], known: Known = nothing_known, *, share: bool = True) -> Meshes:
+    def begin(self, progress: Callable[[int, int], None], known: Known = nothing_known) -> None:
+        """Mesh all elements and spaces from now on, before anybody knows what is asked for; nothing where the memory does not allow it.
+
+        Parameters
+        ----------
+        progress, known
+            See `run`; called by another thread.
+        """
+        if self._child is not None:
+            pool = ThreadPoolExecutor(max_workers=1)
+            self._ahead = pool.submit(self.run_shared, None, progress, known)
+            pool.shutdown(wait=False)
+
+    def finish(self, ids: Sequence[int], progress: Callable[[int, int], None], known: Known = nothing_known) -> Meshes:
+        """Return what was begun, of these elements only; see `run`."""
+        if self._ahead is None:
+            return self.run_shared(ids, progress, known)
+        made, wanted = self._ahead.result(), set(ids)
+        found = {number: mesh for number, mesh in made.found.items() if number in wanted}
+        shapes = {mesh.shape.hash for mesh in found.values()}
+        kept = {key: one for key, one in made.definitions.items() if one[0].hash in shapes}
+        return replace(made, found=found, faults={n: fault for n, fault in made.faults.items() if n in wanted}, definitions=kept)
+
+    def run(
+        self, ids: Sequence[int] | None, progress: Callable[[int, int], None], known: Known = nothing_known, *, share: bool = True
+    ) -> Meshes:
         """Mesh elements.
 
         Parameters
         ----------
         ids
-            Instance numbers.
+            Instance numbers; None = all elements and spaces.
         progress
-            Called with the number of elements done.
+            Called with the number of elements done, and of all.
         known
             Looks into the store.
         share
@@ -166,7 +196,7 @@ class Mesher:
         if self._line(deadline).strip() != "ready":
             raise self._fault()
         told = json.loads((self._folder / "products.json").read_text(encoding="utf-8"))
-        wanted = set(ids)
+        wanted = {one["id"] for one in told["products"] if one["is_part"]} if ids is None else set(ids)
         facts = {one["id"]: one for one in told["products"] if one["id"] in wanted}
         if self._hashing is not None:
             self._hashing.join()
@@ -175,12 +205,12 @@ class Mesher:
         keys = definitions(list(facts.values()), self._hashes[0], told["version"]) if share else {}
         plan = _Plan(facts, keys, known(sorted(set(keys.values()))))
         before = len(facts) - len(plan.due())
-        self._mesh(plan.due(), deadline, lambda done: progress(before + done))
+        self._mesh(plan.due(), deadline, lambda done: progress(before + done, len(facts)))
         shapes = read_frames(self._folder)
         faults = {int(number): fault for number, fault in json.loads((self._folder / "faults.json").read_text(encoding="utf-8")).items()}
         return plan.result(shapes, faults)
 
-    def run_shared(self, ids: Sequence[int], progress: Callable[[int], None], known: Known = nothing_known) -> Meshes:
+    def run_shared(self, ids: Sequence[int] | None, progress: Callable[[int, int], None], known: Known = nothing_known) -> Meshes:
         """Mesh elements, see `run`; where two elements of one definition come out differently, once more without sharing."""
         try:
             return self.run(ids, progress, known)

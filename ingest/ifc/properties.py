@@ -95,11 +95,22 @@ class PropertyReader:
             value = [part * unit.factor for part in value] if isinstance(value, list) else value * unit.factor
         values[name] = value
 
+    def _single(self, item: Any, values: dict[str, Any], originals: dict[str, Any]) -> None:  # noqa: ANN401 - IFC entity
+        """Read an IfcPropertySingleValue by the places of its attributes, the same in all schemas: most of a model is made of them."""
+        name, value, own = item.get_argument(0), item.get_argument(2), item.get_argument(3)
+        measure = value.is_a() if hasattr(value, "is_a") else None
+        unit = None if measure is None else self._units.of_measure(measure)
+        if own is not None:
+            unit = self._units.of_entity(own)
+        self._put(text(name) or "", _plain(value if measure is None else value.get_argument(0)), unit, values, originals)
+
     def _item(self, item: Any, values: dict[str, Any], originals: dict[str, Any], depth: int) -> None:  # noqa: ANN401 - IFC entity
-        name, kind = text(item.Name) or "", item.is_a()
+        kind = item.is_a()
         if kind == "IfcPropertySingleValue":
-            self._put(name, _plain(item.NominalValue), self._unit(item, _measure(item.NominalValue)), values, originals)
-        elif kind in _QUANTITIES:
+            self._single(item, values, originals)
+            return
+        name = text(item.Name) or ""
+        if kind in _QUANTITIES:
             attribute, measure = _QUANTITIES[kind]
             self._put(name, _plain(getattr(item, attribute)), self._unit(item, measure), values, originals)
         elif kind in _LISTS:

@@ -8,8 +8,8 @@ import pytest
 
 from cim.db import engine, profiles
 from cim.db.changes import open_change_set
-from cim.db.tables.citymodel import SURFACE_TYPES
 from cim.geometry.ecef import ecef_to_lonlat
+from cim.model.city_object import SURFACE_TYPES
 from cim.profile import CityProfile, Names
 from tests.support.cli import run_cim
 from tiles.build import build_layers, rebuild_changed

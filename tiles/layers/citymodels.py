@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from cim.crs import lonlat_to_ecef
 from cim.db import engine, tile_reads
 from cim.db.engine import Connection
-from cim.db.tables.citymodel import SURFACE_TYPES
 from cim.geometry.ecef import Matrix, enu_frame, to_frame
 from cim.geometry.mesh import Mesh, flat_mesh, to_srgb_linear, to_y_up, unit_float32
+from cim.model.city_object import SURFACE_TYPES
 from cim.settings import Settings
 from tiles.content import LayerContent, Leaf, branch_of
 from tiles.glb import Primitive, build_glb

@@ -20,21 +20,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from cim.db.tables.base import METADATA, attributes_column, geometry_column, id_column, version_columns
+from cim.model.city_object import OBJECT_TYPES, SURFACE_TYPES
 
-OBJECT_TYPES = (
-    "Building", "BuildingPart", "BuildingInstallation", "BuildingRoom", "BuildingStorey", "BuildingUnit", "BuildingFurniture",
-    "BuildingConstructiveElement", "Bridge", "BridgePart", "BridgeInstallation", "Tunnel", "TunnelPart", "TunnelInstallation", "Road",
-    "Railway", "Waterway", "TransportSquare", "WaterBody", "PlantCover", "SolitaryVegetationObject", "TINRelief", "LandUse",
-    "CityFurniture", "OtherConstruction", "CityObjectGroup", "GenericCityObject",
-)  # fmt: skip
-"""First-level and second-level city objects of CityJSON 2.0 (clause 3) that the store keeps."""
-
-SURFACE_TYPES = (
-    "Unknown", "GroundSurface", "RoofSurface", "WallSurface", "ClosureSurface", "OuterCeilingSurface", "OuterFloorSurface", "Window",
-    "Door", "InteriorWallSurface", "CeilingSurface", "FloorSurface", "WaterSurface", "WaterGroundSurface", "WaterClosureSurface",
-    "TrafficArea", "AuxiliaryTrafficArea", "TransportationMarking", "TransportationHole", "Relief",
-)  # fmt: skip
-"""Semantic surfaces; their position is the number in ``representation.surfaces``. Order is part of the store: append only."""
+__all__ = ["OBJECT_TYPES", "SURFACE_TYPES"]
 
 city_object = Table(
     "city_object",
