@@ -172,6 +172,7 @@ def network(
     synthetic: bool = Synthetic,
     licence: str | None = typer.Option(None, "--licence", help="Licence of the data."),
     provider: str | None = typer.Option(None, "--provider", help="Who delivered it."),
+    report: Path | None = typer.Option(None, "--report", help="Folder; in it one per dataset: report.html, report.json, rejects.gpkg."),
     as_json: bool = AsJson,
     dry_run: bool = DryRun,
 ) -> None:
@@ -187,7 +188,12 @@ def network(
     if county is not None and not (county.isdecimal() and len(county) == 6):
         raise typer.BadParameter("expected 6 digits", param_hint="--county")
     options = NetworkOptions(name, kind, crs, georef, county, vertical_datum, synthetic, licence, provider)
-    _show(ctx, ingest_network(settings_from(ctx), files, profile, options, dry_run=dry_run), as_json=as_json)
+    outcomes = ingest_network(settings_from(ctx), files, profile, options, dry_run=dry_run, report=report)
+    _show(ctx, outcomes, as_json=as_json)
+    for outcome in outcomes:
+        page = None if report is None else report / outcome.info.name.replace("/", "-") / "report.html"
+        if page is not None and page.exists():
+            say(f"report: {page}")
 
 
 @app.command()

@@ -51,6 +51,11 @@ FACTS = {
     "conflicts": ("values refused for lack of authority", "因来源优先级被拒的值"),
     "missing_from_source": ("no longer in the source, kept", "来源中已不存在、仍保留"), "profile": ("mapping profile", "映射方案"),
     "personal_dropped": ("personal data dropped", "已剔除的个人信息"), "personal_encrypted": ("personal data kept encrypted", "加密保存的个人信息"),
+    "kind_of_network": ("kind of network", "管线种类"), "points": ("points", "管点数"), "lines": ("lines", "管段数"),
+    "component_codes_issued": ("component codes issued", "新赋部件编码"), "vertical_datum": ("vertical datum", "高程基准"),
+    "links_named": ("service links the source names", "来源注明的用户接入"), "links_nearest": ("service links to the nearest building", "按最近建筑建立的用户接入"),
+    "links_unknown": ("codes of buildings and addresses that are unknown", "未找到的建筑或地址编码"), "links_unserved": ("connections without a building near", "附近无建筑的接入点"),
+    "links_removed": ("earlier links replaced", "被替换的原有接入"), "georeference": ("georeference", "坐标配准"),
     "repaired_outlines": ("outlines repaired", "修复的轮廓"), "outlines_without_record": ("outlines without a record", "无属性记录的轮廓"),
     "zones_by_control": ("zones by kind of control", "各类管控分区数"), "retired": ("no longer in the source, retired", "来源中已不存在、已注销"),
 }  # fmt: skip
@@ -109,7 +114,10 @@ def _put(path: Path, content: bytes) -> Path:
 
 def _document(outcome: Outcome, rejects: Sequence[Reject], warned: ReportedFeatures | None) -> dict[str, Any]:
     refused = Counter(reject.rule for reject in rejects)
-    by_rule = outcome.report.get("warnings_by_rule", {})
+    # Warnings may be named by the id of their rule with words after it.
+    by_rule: Counter[str] = Counter()
+    for rule, n in outcome.report.get("warnings_by_rule", {}).items():
+        by_rule[rule.partition(" ")[0] if rule.partition(" ")[0] in RULES else rule] += n
     places = [] if warned is None else list(zip(warned.places, warned.rules, strict=True))
     rules = [
         {
@@ -123,7 +131,7 @@ def _document(outcome: Outcome, rejects: Sequence[Reject], warned: ReportedFeatu
         "kind": outcome.info.kind, "dataset": outcome.info.name, "source": outcome.info.source, "sha256": outcome.info.sha256,
         "made_at": utc_now().isoformat(timespec="seconds"), "counts": vars(outcome.counts), "facts": facts, "rules": rules,
         "rejects": [vars(reject) for reject in rejects], "warned_records": len(places),
-        "warnings": [{"place": place, "rules": rules.split(", ")} for place, rules in places[:_LISTED]],
+        "warnings": [{"place": place, "rules": told.split(", ")} for place, told in places[:_LISTED]],
     }  # fmt: skip
 
 

@@ -2,9 +2,10 @@
 
 from ingest.census import rules as census
 from ingest.census.rules import Rule
+from ingest.network.rules import NETWORK_RULES
 from ingest.planning import rules as planning
 
-RULES: dict[str, Rule] = {**census.RULES, **planning.RULES}
+RULES: dict[str, Rule] = {**census.RULES, **planning.RULES, **NETWORK_RULES}
 
 
 def rule_text(rule_id: str, language: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from cim.analysis.network import checks
+from cim.analysis.network import checks, mixed
 from cim.codes.registry import scheme
 from cim.crs import transform_xy
 from cim.db import network_reads
@@ -18,6 +18,8 @@ from cim.model.network import CUSTOMERS, GRAVITY, SINKS, SOURCES, VALVES
 
 _END_WORDS = CUSTOMERS | SOURCES | SINKS | VALVES | {"CAP", "END", "STUB", "HYDRANT", "LAMP", "GULLY", "BLOWOFF", "START", "RISER", "INLET"}
 Shapes = NDArray[np.object_]
+_SAME_PLACE_M, _SAME_LEVEL_M = 0.1, 0.3
+"""Points of two networks closer than this are taken for one; the first is the survey's own limit for duplicate points."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def check_network(connection: Connection, view: NetworkView, plane: str, options
     if is_gravity:
         z = [shapely.get_z(shapely.get_point(lines, i)) for i in (0, -1)]
         found += checks.check_gravity(view.graph, view.flow, np.nan_to_num(z[0] - z[1], nan=0.0), rows.height_mm)
+    found += mixed.check_media(view.graph, rows.type_code)
     result = [_row(view, rows, finding, view.codes(finding.part, np.array([finding.other]))[0] if finding.other >= 0 else None)
               for finding in found]  # fmt: skip
     result += _against_others(connection, view, rows, lines, radius, plane, options)
@@ -83,28 +86,32 @@ class _Rows:
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
     is_end: NDArray[np.bool_]
+    level_m: NDArray[np.float64]
     edge_wkb: list[bytes]
+    type_code: NDArray[np.object_]
     height_mm: NDArray[np.float64]
     cover_m: NDArray[np.float64]
 
 
 def _rows(connection: Connection, view: NetworkView) -> _Rows:
     nodes = connection.execute(
-        """SELECT ST_X(geom), ST_Y(geom), appendage, feature FROM unnest(%s::text[]) WITH ORDINALITY AS w (code, n)
+        """SELECT ST_X(geom), ST_Y(geom), appendage, feature, ST_Z(geom) FROM unnest(%s::text[]) WITH ORDINALITY AS w (code, n)
            JOIN network_node p ON p.kind = %s AND p.code = w.code ORDER BY w.n""",
         [view.node_code.to_pylist(), view.kind],
     ).fetchall()
     edges = connection.execute(
         """SELECT ST_AsBinary(geom), coalesce(diameter_mm, height_mm),
                   least(start_depth_m, end_depth_m) - CASE depth_reference WHEN 'crown' THEN 0 WHEN 'centre' THEN 0.5 ELSE 1 END
-                  * coalesce(diameter_mm, height_mm, 0) / 1000
+                  * coalesce(diameter_mm, height_mm, 0) / 1000,
+                  type_code
            FROM unnest(%s::text[]) WITH ORDINALITY AS w (code, n) JOIN network_edge e ON e.kind = %s AND e.code = w.code ORDER BY w.n""",
         [view.edge_code.to_pylist(), view.kind],
     ).fetchall()
     lonlat = np.array([row[:2] for row in nodes], np.float64).reshape(-1, 2)
     ends = np.array([row[2] in _END_WORDS or row[3] in _END_WORDS for row in nodes], np.bool_)
     return _Rows(
-        lonlat[:, 0], lonlat[:, 1], ends, [row[0] for row in edges], np.array([row[1] for row in edges], np.float64),
+        lonlat[:, 0], lonlat[:, 1], ends, np.array([row[4] for row in nodes], np.float64), [row[0] for row in edges],
+        np.array([row[3] for row in edges], object), np.array([row[1] for row in edges], np.float64),
         np.array([row[2] for row in edges], np.float64),
     )  # fmt: skip
 
@@ -135,8 +142,9 @@ def _row(view: NetworkView, rows: _Rows, finding: checks.Finding, other: str | N
 def _against_others(
     connection: Connection, view: NetworkView, rows: _Rows, lines: Shapes, radius: NDArray[np.float64], plane: str, options: CheckOptions
 ) -> list[dict[str, Any]]:
-    """Compare with the other kinds (T10) and with buildings (T11)."""
+    """Compare with the other kinds (T10, T13) and with buildings (T11)."""
     found = []
+    here = np.column_stack([*transform_xy("EPSG:4490", plane, rows.lon, rows.lat), rows.level_m])
     for kind in KINDS:
         if kind in (view.kind, "road"):
             continue
@@ -144,6 +152,11 @@ def _against_others(
         other_radius = np.nan_to_num(np.array(heights, np.float64), nan=0.0) / 2000
         near = checks.check_clearance(lines, radius, _project(wkb, plane), other_radius, options.clearance_m)
         found += [_row(view, rows, finding, codes[finding.other]) for finding in near]
+        if kind in mixed.FLUIDS and view.kind in mixed.FLUIDS:
+            names, places = network_reads.fetch_points(connection, kind)
+            there = np.column_stack([*transform_xy("EPSG:4490", plane, places[:, 0].copy(), places[:, 1].copy()), places[:, 2]])
+            same = mixed.check_shared_points(here, there, _SAME_PLACE_M, _SAME_LEVEL_M)
+            found += [_row(view, rows, finding, names[finding.other]) for finding in same]
     buildings = connection.execute("SELECT code, ST_AsBinary(geom) FROM building WHERE status NOT IN ('demolished', 'retired')").fetchall()
     shapes = _project([row[1] for row in buildings], plane)
     under = checks.check_buildings(lines, shapely.force_2d(shapes) if len(shapes) else shapes, 3.0)

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cim.db.engine import Connection
 
 _PARTS = {
@@ -72,3 +75,11 @@ def fetch_lines(connection: Connection, kind: str) -> tuple[list[str], list[byte
         [kind],
     ).fetchall()
     return [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows], [r[3] for r in rows]
+
+
+def fetch_points(connection: Connection, kind: str) -> tuple[list[str], NDArray[np.float64]]:
+    """Return code and position (lon, lat [deg], EPSG:4490; level [m]) of the points in use, shape (n, 3)."""
+    rows = connection.execute(
+        "SELECT code, ST_X(geom), ST_Y(geom), ST_Z(geom) FROM network_node WHERE kind = %s AND status = 'in_use' ORDER BY code", [kind]
+    ).fetchall()
+    return [str(row[0]) for row in rows], np.array([row[1:] for row in rows], np.float64).reshape(-1, 3)

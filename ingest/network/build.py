@@ -21,6 +21,8 @@ from ingest.rejects import RejectLog
 
 _GRAVITY = {"rainwater", "sewage"}
 _MARGIN_DEG = 0.01
+_WARNED = 100_000
+"""Most rows kept for the report by rule."""
 Box = tuple[float, float, float, float]
 Ends = NDArray[np.int64]
 
@@ -88,7 +90,7 @@ def build(survey: Survey, place: Place, log: RejectLog) -> Built:
     points, x, y, lon, lat = _points(survey, place, log)
     plane_x, plane_y = _plane(survey, place, x, y, lon, lat)
     lines, start, end = _lines(survey, points, log)
-    depth, ground, elevation, z = _elevations(points, lines, start, end, lon, lat, place, log)
+    depth, ground, elevation, z = _elevations(survey, points, lines, start, end, lon, lat, place, log)
     nodes = _node_rows(survey, points, lon, lat, depth, ground, elevation, z, place)
     edges = _edge_rows(survey, lines, (start, end), (lon, lat, z), (plane_x, plane_y), (ground, depth), place, log)
     return Built(nodes, edges, start, end)
@@ -172,6 +174,7 @@ def _lines(survey: Survey, points: pa.Table, log: RejectLog) -> tuple[pa.Table, 
 
 
 def _elevations(
+    survey: Survey,
     points: pa.Table,
     lines: pa.Table,
     start: NDArray[np.int64],
@@ -199,8 +202,7 @@ def _elevations(
     for ends, name in ((start, "start_elevation_m"), (end, "end_elevation_m")):
         np.minimum.at(lowest, ends, np.nan_to_num(numbers_of(lines, name), nan=np.inf))
     elevation = np.where(np.isnan(elevation) & np.isfinite(lowest), lowest, elevation)
-    for _ in range(int(np.isnan(elevation).sum())):
-        log.note("N12 elevation unknown")
+    _note(survey, points, np.isnan(elevation), "N12 elevation unknown", log)
     z = np.where(np.isnan(elevation), np.nan_to_num(ground, nan=0.0), elevation)
     return depth, ground, elevation, z
 
@@ -348,8 +350,15 @@ def _warn(survey: Survey, lines: pa.Table, depths: list[Floats], flow: Floats, s
         "N13 the length told differs from the geometry": np.abs(told - length) > np.maximum(0.1 * length, 1.0),
     }
     for rule, rows in counts.items():
-        log.warnings[rule] += int(rows.sum())
-    log.warnings = +log.warnings
+        _note(survey, lines, rows, rule, log)
+
+
+def _note(survey: Survey, table: pa.Table, rows: Mask, rule: str, log: RejectLog) -> None:
+    """Count a warning, and keep the rows for the report."""
+    at = np.flatnonzero(rows)
+    if len(at):
+        log.warnings[rule] += len(at)
+        survey.warned.append((rule, table.take(pa.array(at[:_WARNED]))))
 
 
 def _told_length(lines: pa.Table) -> Floats:

@@ -179,7 +179,8 @@ def map_survey(
         }
     ).filter(pa.array(p.good))  # fmt: skip
     mapped = _map_lines(lines, names[1], profile, made, log, swap=swap)
-    return Survey(tables.kind, made, mapped, profile.crs, tables.depth_reference, points.num_rows + lines.num_rows, names[0])
+    n_read = points.num_rows + lines.num_rows
+    return Survey(tables.kind, made, mapped, profile.crs, tables.depth_reference, n_read, names[0], is_northing_first=swap)
 
 
 def _repeated(keys: Any, good: Mask) -> Mask:  # noqa: ANN401 - as above

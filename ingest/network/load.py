@@ -22,6 +22,7 @@ from ingest.network.layers import LayersProfile, map_layers, read_layers_profile
 from ingest.network.osm import is_osm, map_osm
 from ingest.network.pandanet import map_pandas_net
 from ingest.network.profile import KindTables, NetworkProfile, profile_format, read_network_profile
+from ingest.network.report import report_network
 from ingest.network.survey import Survey
 from ingest.network.swmm import map_swmm
 from ingest.network.write import Writer
@@ -81,8 +82,9 @@ class _Job:
 
 
 def ingest_network(
-    settings: Settings, paths: list[Path], profile_path: Path | None, options: NetworkOptions, *, dry_run: bool
-) -> list[pipeline.Outcome]:
+    settings: Settings, paths: list[Path], profile_path: Path | None, options: NetworkOptions, *, dry_run: bool,
+    report: Path | None = None,
+) -> list[pipeline.Outcome]:  # fmt: skip
     """Load networks; each kind of each source is one dataset and one transaction.
 
     Parameters
@@ -97,6 +99,8 @@ def ingest_network(
         What the operator says.
     dry_run
         Check only.
+    report
+        Folder that gets a folder per dataset with its report, None = no report.
 
     Raises
     ------
@@ -114,7 +118,7 @@ def ingest_network(
     for job in _jobs(paths, profile_path, options, city):
         if job.vertical_datum is not None:
             _check_datum(city, job.vertical_datum, job.profile_path or job.files[0])
-        outcomes += _load_job(settings, job, options, city, georeference, dry_run=dry_run)
+        outcomes += _load_job(settings, job, options, city, georeference, dry_run=dry_run, report=report)
     return outcomes
 
 
@@ -228,8 +232,9 @@ def _read_inp(path: Path, options: NetworkOptions) -> Survey:
 
 
 def _load_job(
-    settings: Settings, job: _Job, options: NetworkOptions, city: CityProfile, georeference: Georeference | None, *, dry_run: bool
-) -> list[pipeline.Outcome]:
+    settings: Settings, job: _Job, options: NetworkOptions, city: CityProfile, georeference: Georeference | None, *, dry_run: bool,
+    report: Path | None,
+) -> list[pipeline.Outcome]:  # fmt: skip
     county = options.county or job.county or _only_county(city)
     georef = [options.georef] if options.georef else []
     sha256 = sha256_of(*job.files, *georef, given=(options.crs, options.kind, options.county) if _told(options) else ())
@@ -248,7 +253,7 @@ def _load_job(
         if earlier is not None:
             outcomes.append(earlier)
             continue
-        outcomes.append(_load_survey(settings, survey, info, county, city, georeference, own, dry_run=dry_run))
+        outcomes.append(_load_survey(settings, survey, info, county, city, georeference, own, dry_run=dry_run, report=report))
     return outcomes
 
 
@@ -273,8 +278,12 @@ def _load_survey(
     log: RejectLog,
     *,
     dry_run: bool,
+    report: Path | None,
 ) -> pipeline.Outcome:
+    areas: list[Any] = []
+
     def load(connection: Connection, dataset_id: UUID, change_set: UUID, log: RejectLog) -> tuple[Counts, dict[str, Any]]:
+        areas.append(divisions.fetch_areas(connection, 5).areas if report else None)
         place = Place(_extent(connection, city), city.projected_crs, county, stored_rasters(connection, settings), georeference)
         built = build(survey, place, log)
         written = Writer(connection, info, survey.kind, county, survey.depth_reference, change_set).write(built)
@@ -284,16 +293,21 @@ def _load_survey(
         refused = len(log.rejects)
         read = written.inserted + written.updated + written.unchanged + refused
         counts = Counts(read, written.inserted + written.updated, written.unchanged, refused)
-        report = {
+        facts = {
             "kind_of_network": survey.kind, "points": built.nodes.num_rows, "lines": built.edges.num_rows,
             "missing_from_source": written.missing, "component_codes_issued": written.components,
             "vertical_datum": city.vertical_datum, "service_links": vars(linked), **survey.notes,
         }  # fmt: skip
         if georeference is not None:
-            report["georeference"] = georeference.as_dict()
-        return counts, report
+            facts["georeference"] = georeference.as_dict()
+        return counts, facts
 
-    return pipeline.run(settings, info, load, reason=f"{survey.kind} network from {info.source}", dry_run=dry_run, log=log)
+    outcome = pipeline.run(settings, info, load, reason=f"{survey.kind} network from {info.source}", dry_run=dry_run, log=log)
+    if report is not None:
+        # A dataset may be named like a path.
+        folder = report / info.name.replace("/", "-")
+        report_network(folder, outcome, log, survey, georeference, areas[0] if areas else None, language=settings.language)
+    return outcome
 
 
 def _extent(connection: Connection, city: CityProfile) -> tuple[float, float, float, float]:

@@ -50,6 +50,10 @@ class Survey:
         File, for messages.
     model
         Format and bytes of a hydraulic model, kept for its engine.
+    is_northing_first
+        The tables hold the northing in X.
+    warned
+        Rule and rows (of ``points`` or ``lines``) of what is accepted with a warning; filled while the rows are built.
     notes
         What the report says besides the counts.
     """
@@ -63,6 +67,8 @@ class Survey:
     source: Path
     model: tuple[str, bytes] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    is_northing_first: bool = False
+    warned: list[tuple[str, pa.Table]] = field(default_factory=list)
 
 
 def _table(columns: dict[str, Any], text: tuple[str, ...], numbers: tuple[str, ...], more: dict[str, Any]) -> pa.Table:

@@ -24,6 +24,7 @@ RULES: dict[str, tuple[str, str, str]] = {
     "T10": ("E", "two networks closer than the minimum clearance", "不同管线间净距不足"),
     "T11": ("W", "a line passes under or through a building", "管线穿越建筑物"),
     "T12": ("E", "a component code is malformed", "部件编码格式错误"),
+    "T13": ("E", "different media or networks meet at one point", "不同介质或管网在同一点混接"),
 }
 """Rule → severity (E error, W warning, I information) and words in English and Chinese."""
 MIN_COVER_M = {"water": 0.7, "gas": 0.6, "heat": 0.7, "power": 0.5, "lighting": 0.5, "telecom": 0.5, "rainwater": 0.7, "sewage": 0.7}
