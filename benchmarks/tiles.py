@@ -37,6 +37,7 @@ from cim.db.arrow_read import ArrowReader
 from cim.db.changes import open_change_set
 from cim.db.cluster import Cluster
 from cim.db.migrate import migrate
+from cim.geoid import Geoid
 from cim.profile import CityProfile, Names
 from cim.settings import Settings
 from tiles import grid
@@ -118,7 +119,7 @@ def solids(settings: Settings, n: int) -> tuple[list[bytes], list[str], Callable
             for key in plan_cells(counts, at_most=2_500) if len(key) > 8
         )  # fmt: skip
         key, rows = next((key, rows) for key, rows in read if rows.num_rows >= n)
-    made = encode_cell(rows, key, Heights(GEOID_M, 25.0), compress=True)
+    made = encode_cell(rows, key, Heights(Geoid(GEOID_M), 25.0), compress=True)
     names = {code for one in made for code in Glb(one.glb or b"").column(0, "code")}
     found = [(row["code"], row["height_m"], row["geom"]) for row in rows.to_pylist() if row["code"] in names][:n]
     chosen = {code for code, _, _ in found}
@@ -211,7 +212,7 @@ def live_tiles(settings: Settings) -> list[float]:
         for number in picked:
             started = time.perf_counter()
             rows = tile_reads.fetch_building_table(reader, grid.bounds(leaves[number].key), tile_reads.STANDING)
-            encode_cell(rows, leaves[number].key, Heights(GEOID_M, 25.0), compress=True, whole=True)
+            encode_cell(rows, leaves[number].key, Heights(Geoid(GEOID_M), 25.0), compress=True, whole=True)
             seconds.append(time.perf_counter() - started)
     return seconds[5:]
 

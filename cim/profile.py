@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from cim.crs import CrsError, parse_crs
 from cim.errors import ConfigError
@@ -48,11 +48,24 @@ class CityProfile(BaseModel):
     division_codes: list[str] = Field(min_length=1, description="divisions served, 2 to 12 digits each")
     projected_crs: str = Field(description="CRS for work in metres, e.g. EPSG:4547")
     vertical_datum: str = Field(default="EPSG:5737", description="vertical CRS of ground_elevation_m")
-    geoid_separation_m: float = Field(ge=-110, le=90, description="ellipsoidal minus normal height [m], constant")
+    geoid_separation_m: float | None = Field(default=None, ge=-110, le=90, description="ellipsoidal minus normal height [m], constant")
+    geoid_grid: str | None = Field(
+        default=None, min_length=1, validate_default=True,
+        description="GeoTIFF or GTX file of separations [m] in place of a constant; beside the profile",
+    )  # fmt: skip
     code_schemes: dict[str, str] = Field(default_factory=lambda: {"building": "CIM-BC27-v1"})
     building_colours: ColourRule | None = Field(default=None, description="colours of buildings in 3D Tiles; empty = one neutral colour")
     languages: tuple[Literal["en", "zh"], ...] = ("en", "zh")
     notices: list[Names] = Field(default_factory=list, description="shown to every user: attribution, synthetic data")
+
+    @field_validator("geoid_grid")
+    @classmethod
+    def _is_constant_or_grid(cls, grid: str | None, info: ValidationInfo) -> str | None:
+        # Refused without either: a city that is taken to lie on the ellipsoid floats or sinks by up to 110 m.
+        if "geoid_separation_m" in info.data and (grid is None) == (info.data["geoid_separation_m"] is None):
+            found = "neither" if grid is None else "both"
+            raise ValueError(f"found {found} of geoid_separation_m and geoid_grid, expected one of them")
+        return grid
 
     @field_validator("projected_crs", "vertical_datum")
     @classmethod

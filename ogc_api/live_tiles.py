@@ -13,6 +13,7 @@ from cim.db import live_tiles
 from cim.db.feature_sql import FeatureQuery
 from cim.db.session import Session
 from cim.errors import NotFoundError
+from cim.geoid import Geoid, geoid_of
 from ogc_api.access import require
 from ogc_api.entity import matches, tag_of
 from ogc_api.parameters import parse_selection
@@ -65,13 +66,14 @@ async def tileset(request: Request) -> Response:
     """The tileset.json over tiles made on request."""
     state, kernel, query, session = await _asked(request)
     newest, ground = await live_tiles.fetch_state(session)
-    tag = _tag(request, session, newest, ground, "tileset")
+    geoid = await _geoid(state)
+    tag = _tag(request, session, newest, ground, f"tileset {geoid.token}")
     if matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=_headers(tag))
     body = _CACHE.get(tag)
     if body is None:
         cells = await live_tiles.fetch_cells(session, query, kernel.LEVEL)
-        made: bytes = await asyncio.to_thread(kernel.tileset, cells, await _geoid(state), ground, request.url.query)
+        made: bytes = await asyncio.to_thread(kernel.tileset, cells, geoid, ground, request.url.query)
         _CACHE.put(tag, body := made)
     return Response(body, headers=_headers(tag), media_type="application/json")
 
@@ -83,13 +85,14 @@ async def tile(request: Request) -> Response:
     if not key or len(key) > _MAX_KEY or set(key) - set("0123"):
         raise NotFoundError(f"no tile {key[:40]!r}; expected up to {_MAX_KEY} digits 0-3")
     newest, ground = await live_tiles.fetch_state(session)
-    tag = _tag(request, session, newest, ground, key)
+    geoid = await _geoid(state)
+    tag = _tag(request, session, newest, ground, f"{key} {geoid.token}")
     if matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=_headers(tag))
     body = _CACHE.get(tag)
     if body is None:
         rows = await live_tiles.fetch_rows(session, query, kernel.bounds(key))
-        geoid, compress = await _geoid(state), state.settings.tiles.meshopt
+        compress = state.settings.tiles.meshopt
         profile = (await state.current()).catalogue.profile
         colours = profile.building_colours if profile else None
         made: bytes | None = await asyncio.to_thread(lambda: kernel.tile(rows, key, geoid, ground, compress=compress, colours=colours))
@@ -109,9 +112,9 @@ async def _asked(request: Request) -> tuple[ServerState, Any, FeatureQuery, Sess
     return state, kernel, query, state.session(request)
 
 
-async def _geoid(state: ServerState) -> float:
+async def _geoid(state: ServerState) -> Geoid:
     profile = (await state.current()).catalogue.profile
-    return profile.geoid_separation_m if profile else 0.0
+    return geoid_of(profile, state.settings.rasters_dir) if profile else Geoid(0.0)
 
 
 def _tag(request: Request, session: Session, newest: int, ground: float, key: str) -> str:

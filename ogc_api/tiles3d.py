@@ -10,12 +10,14 @@ from typing import Any
 
 import fsspec
 import orjson
+import structlog
 from fsspec.implementations.local import LocalFileSystem
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cim.db.published import Tileset, fetch_tilesets
-from cim.errors import NotFoundError
+from cim.db.published import Box, Tileset, fetch_tilesets
+from cim.errors import ConfigError, NotFoundError
+from cim.geoid import Geoid, geoid_of
 from ogc_api.access import principal_of
 from ogc_api.layer_access import require_file, visible_layers
 from ogc_api.parameters import refuse_unknown
@@ -35,6 +37,7 @@ MEDIA_TYPES = {
 """Kinds of files that are served; nothing else in the tile store is."""
 
 _GZIP_FROM_BYTES = 1024
+_log = structlog.get_logger("tiles3d")
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -100,6 +103,17 @@ def open_store(url: str) -> TileStore:
     return TileStore(url)
 
 
+def _separation(geoid: Geoid, bbox: Box | None) -> float | None:
+    """Return the separation in the middle of the city [m]; None where a grid cannot tell it, which the builds of tiles report."""
+    if geoid.constant_m is not None or bbox is None:
+        return geoid.constant_m
+    try:
+        return round(geoid.at_one((bbox[0] + bbox[2]) / 2, (bbox[1] + bbox[3]) / 2), 3)
+    except ConfigError as error:
+        _log.warning("no geoid separation", reason=error.message)
+        return None
+
+
 def layer_document(one: Tileset) -> dict[str, Any]:
     """Return the entry of a layer; the box is west, south, east, north [deg], CRS84."""
     return {
@@ -126,7 +140,9 @@ async def layers(request: Request) -> Response:
     city: dict[str, Any] = {"notices": [one.model_dump() for one in profile.notices] if profile else []}
     if profile:
         city["name"] = profile.name.model_dump()
-        city["geoid_separation_m"] = profile.geoid_separation_m
+        separation = await asyncio.to_thread(_separation, geoid_of(profile, state.settings.rasters_dir), bbox)
+        if separation is not None:
+            city["geoid_separation_m"] = separation
     if bbox:
         city["bbox"] = list(bbox)
     made = [_live_document(one.tileset) if one.is_live else layer_document(one.tileset) for one in await layers_of(request)]

@@ -63,7 +63,7 @@ def content_of(connection: Connection, layer: str, settings: Settings) -> LayerC
     ConflictError
         The model has no place.
     """
-    geoid = profiles.fetch_profile(connection).geoid_separation_m
+    geoid = profiles.fetch_geoid(settings, connection)
     if layer.startswith("bim/"):
         bim_models.require_place(connection, layer.removeprefix("bim/"))
         return bim.build_layer(connection, layer.removeprefix("bim/"), geoid)

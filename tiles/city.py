@@ -20,6 +20,7 @@ from cim.db.arrow_read import ArrowReader
 from cim.db.engine import Connection
 from cim.db.tile_reads import BuildingSource
 from cim.db.tilesets import Box, TileRow, TilesetRow
+from cim.geoid import geoid_of
 from cim.settings import Settings
 from tiles import far, grid, journal, pyramid
 from tiles.layers import buildings
@@ -318,15 +319,15 @@ def tileset_row(
 
 def parameters_of(heights: Heights) -> dict[str, Any]:
     """Return what the layer's row says all tiles depend on."""
-    told: dict[str, Any] = {"geoid_m": heights.geoid_m, "ground_m": heights.ground_m}
+    told: dict[str, Any] = heights.geoid.as_dict() | {"ground_m": heights.ground_m}
     return told if heights.colours is None else told | {"colours": heights.colours.model_dump()}
 
 
-def heights_of(connection: Connection, mean_ground: float | None) -> Heights:
+def heights_of(settings: Settings, connection: Connection, mean_ground: float | None) -> Heights:
     """Return the heights of the city; the assumed ground in whole metres, so that an edit elsewhere does not move every building."""
     profile = profiles.fetch_profile(connection)
     ground = float(np.rint(mean_ground)) if mean_ground is not None else 0.0
-    return Heights(profile.geoid_separation_m, ground, profile.building_colours)
+    return Heights(geoid_of(profile, settings.rasters_dir), ground, profile.building_colours)
 
 
 def touched_cells(boxes: Iterable[Box]) -> set[str]:

@@ -94,7 +94,7 @@ def build(
     reader = city.shared_reader(settings)
     counts = tile_reads.fetch_building_sample(reader, grid.BASE_LEVEL)
     ground = tile_reads.fetch_mean_ground(reader)
-    heights = city.heights_of(connection, ground)
+    heights = city.heights_of(settings, connection, ground)
     cells = city.plan_cells(counts)
     known = before.usable | resumed
     jobs = [CellJob(key, heights, _under(known, key), dry_run, is_noted=not dry_run) for key in cells]
@@ -122,7 +122,7 @@ def update(settings: Settings, connection: Connection, row: TilesetRow | None, b
     """
     if row is None or row.style_version != STYLE or not row.parameters:
         return None
-    heights = replace(city.heights_of(connection, None), ground_m=row.parameters["ground_m"])
+    heights = replace(city.heights_of(settings, connection, None), ground_m=row.parameters["ground_m"])
     if city.parameters_of(heights) != row.parameters:
         return None
     tiles = _tiles_at(settings, connection)

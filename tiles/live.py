@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from cim.crs import lonlat_to_ecef
 from cim.db.tilesets import TileRow
+from cim.geoid import Geoid
 from cim.geometry.ecef import to_frame
 from cim.profile import ColourRule
 from tiles import grid, pyramid
@@ -43,7 +44,7 @@ class _Count:
 
 
 def tile(
-    rows: Sequence[Any], key: str, geoid_m: float, ground_m: float, *, compress: bool, colours: ColourRule | None = None
+    rows: Sequence[Any], key: str, geoid: Geoid, ground_m: float, *, compress: bool, colours: ColourRule | None = None
 ) -> bytes | None:  # fmt: skip
     """Return the glb of a cell, None where it holds no building.
 
@@ -53,8 +54,8 @@ def tile(
         code, height_m, height_source, ground_elevation_m, storeys_above, use, structure, year_built, WKB.
     key
         Cell.
-    geoid_m
-        Ellipsoidal minus normal height [m].
+    geoid
+        Ellipsoidal minus normal height.
     ground_m
         Ground where nobody has measured it [m].
     compress
@@ -64,11 +65,11 @@ def tile(
     """
     columns = zip(*rows, strict=True) if rows else [[]] * len(_SCHEMA)
     table = pa.table([pa.array(column, kind) for column, kind in zip(columns, _SCHEMA.types, strict=True)], schema=_SCHEMA)
-    made = buildings.encode_cell(table, key, Heights(geoid_m, ground_m, colours), compress=compress, whole=True)
+    made = buildings.encode_cell(table, key, Heights(geoid, ground_m, colours), compress=compress, whole=True)
     return made[0].glb if made else None
 
 
-def tileset(cells: Sequence[Any], geoid_m: float, ground_m: float, query: str) -> bytes:
+def tileset(cells: Sequence[Any], geoid: Geoid, ground_m: float, query: str) -> bytes:
     """Return the tileset.json over tiles made on request.
 
     Parameters
@@ -76,7 +77,7 @@ def tileset(cells: Sequence[Any], geoid_m: float, ground_m: float, query: str) -
     cells
         Of `LEVEL`: column, row, n, vertices of the outlines, west, south, east, north [deg], lowest and highest ground [m], largest height
         and storeys, number of unknown grounds.
-    geoid_m, ground_m
+    geoid, ground_m
         As in `tile`.
     query
         Query string that the tiles' addresses repeat, without the question mark.
@@ -88,7 +89,7 @@ def tileset(cells: Sequence[Any], geoid_m: float, ground_m: float, query: str) -
         return pyramid.dumps({"asset": {"version": "1.1"}, "geometricError": 0.0, "root": root_tile})
     rows: dict[str, TileRow] = {}
     for key, members in _leaves(counts):
-        rows[key] = _row(key, [counts[name] for name in members], Heights(geoid_m, ground_m), query)
+        rows[key] = _row(key, [counts[name] for name in members], Heights(geoid, ground_m), query)
     root = pyramid.tree(rows)
     for cell in root.inner():
         children = [(child.key, rows[child.key].box or (0.0,) * 6) for child in cell.children]
@@ -128,8 +129,10 @@ def _row(key: str, counts: list[_Count], heights: Heights, query: str) -> TileRo
     east, north = (max(count.box[axis] for count in counts) for axis in (2, 3))
     grounds = [level for count in counts for level in count.ground or ()]
     grounds += [heights.ground_m] if any(count.lacks_ground for count in counts) or not grounds else []
-    low = min(grounds) + heights.geoid_m - SKIRT_M
-    high = max(grounds) + heights.geoid_m + max(count.rise for count in counts)
+    x, y = np.meshgrid(np.linspace(west, east, 5), np.linspace(south, north, 5))
+    separation = heights.geoid.at(x.ravel(), y.ravel())
+    low = min(grounds) + float(separation.min()) - SKIRT_M
+    high = max(grounds) + float(separation.max()) + max(count.rise for count in counts)
     corners: Floats = np.array([(x, y, z) for x in (west, east) for y in (south, north) for z in (low, high)])
     places = to_frame(grid.frame_of(key), lonlat_to_ecef(corners[:, 0], corners[:, 1], corners[:, 2]))
     box = (*(places.min(axis=0) - _SLACK_M).tolist(), *(places.max(axis=0) + _SLACK_M).tolist())

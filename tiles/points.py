@@ -23,16 +23,18 @@ from py3dtiles.constants import SpecVersion
 from py3dtiles.convert import convert
 from py3dtiles.exceptions import Py3dtilesException
 
-from cim.crs import epsg_of, lonlat_to_ecef, parse_crs, transform_box
+from cim.crs import epsg_of, parse_crs, transform_box
 from cim.db import datasets, engine, profiles, superseded, tilesets
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.tilesets import TileRow, TilesetRow
 from cim.errors import ConfigError, GeometryError, InvalidParameterError, MissingCrsError, SourceSyntaxError
+from cim.geoid import Geoid
 from cim.geometry.tiled_blocks import STEPS
 from cim.settings import Settings
 from tiles import merge
 from tiles.glb import Document
-from tiles.glb_read import Glb
+from tiles.glb_read import Floats, Glb
+from tiles.lift import Lift
 from tiles.store import TileStore
 
 KIND = "pointcloud"
@@ -40,6 +42,7 @@ PREFIX = "points/"
 STYLE = "points-1"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 _EXTRA = ("classification", "intensity")
+_NOWHERE = np.eye(4)
 
 
 @dataclass(frozen=True)
@@ -202,27 +205,36 @@ def encode(points: NDArray[np.float32], attributes: dict[str, NDArray[Any]], dat
 
 
 def _rewritten(
-    tile: dict[str, Any], folder: Path, made: list[tuple[str, bytes]], dataset: str, *, compress: bool
+    tile: dict[str, Any], folder: Path, made: list[tuple[str, bytes]], dataset: str, *, compress: bool, lift: Lift | None, outer: Floats
 ) -> Iterator[dict[str, Any]]:
     """Turn a tile of py3dtiles into ours, its contents with it; external tilesets are taken in."""
     uri = tile.get("content", {}).get("uri", "")
     if uri.endswith(".json"):
         inner = json.loads((folder / uri).read_text(encoding="utf-8"))["root"]
         inner["transform"] = _product(tile.get("transform"), inner.get("transform"))
-        yield from _rewritten(inner, (folder / uri).parent, made, dataset, compress=compress)
+        yield from _rewritten(inner, (folder / uri).parent, made, dataset, compress=compress, lift=lift, outer=outer)
         return
     result: dict[str, Any] = {key: tile[key] for key in ("boundingVolume", "geometricError", "transform", "refine") if key in tile}
+    matrix = outer @ np.array(tile.get("transform", np.eye(4).ravel()), dtype=np.float64).reshape(4, 4).T
+    if lift is not None:
+        result["boundingVolume"] = {"box": lift.padded(tile["boundingVolume"]["box"], matrix, is_root=outer is _NOWHERE)}
     if uri.endswith(".glb") and not uri.endswith("preview.glb"):
         glb = Glb((folder / uri).read_bytes())
         names = glb.json["meshes"][0]["primitives"][0]["attributes"]
         values = {name: glb.accessor(index) for name, index in names.items()}
         points = values.pop("POSITION").astype(np.float32)
+        if lift is not None:
+            points = lift.lifted(points, matrix)
         scalars = {name: column if name == "COLOR_0" else column.ravel() for name, column in values.items()}
         content = encode(points, scalars, dataset, compress=compress)
         name = f"content/{len(made)}-{hashlib.sha256(content).hexdigest()[:16]}.glb"
         made.append((name, content))
         result["content"] = {"uri": name}
-    below = [one for child in tile.get("children", []) for one in _rewritten(child, folder, made, dataset, compress=compress)]
+    below = [
+        one
+        for child in tile.get("children", [])
+        for one in _rewritten(child, folder, made, dataset, compress=compress, lift=lift, outer=matrix)
+    ]
     if below:
         result["children"] = below
     yield result
@@ -245,16 +257,6 @@ def _tiled(scan: Scan, folder: Path, jobs: int) -> dict[str, Any]:
         raise SourceSyntaxError(scan.files[0], f"py3dtiles gave up: {error}") from error
     document: dict[str, Any] = json.loads((folder / "tileset.json").read_text(encoding="utf-8"))
     return document
-
-
-def _raised(root: dict[str, Any], scan: Scan, geoid_m: float) -> None:
-    """Lift the whole scan by the geoid separation; over 10 km its direction turns by 2 cm at 13 m."""
-    west, south, east, north = scan.box
-    middle = np.array([(west + east) / 2]), np.array([(south + north) / 2])
-    low, high = (lonlat_to_ecef(*middle, np.array([height]))[0] for height in (0.0, geoid_m))
-    shift = np.eye(4)
-    shift[:3, 3] = high - low
-    root["transform"] = _product([float(value) for value in shift.T.ravel()], root.get("transform"))
 
 
 def build_points(settings: Settings, files: Sequence[Path], name: str, *, crs: str | None = None, dry_run: bool = False) -> tuple[int, int]:
@@ -292,7 +294,8 @@ def build_points(settings: Settings, files: Sequence[Path], name: str, *, crs: s
         tiles = tilesets.fetch_input_hashes(connection, layer)
         if known is not None and known[1] == scan.sha256 and tiles and all(store.exists(f"{layer}/{row.uri}") for row in tiles.values()):
             return scan.n_points, len(tiles)
-        geoid = profiles.fetch_profile(connection).geoid_separation_m if scan.has_normal_heights else 0.0
+        geoid = profiles.fetch_geoid(settings, connection) if scan.has_normal_heights else Geoid(0.0)
+        lift = Lift(geoid, scan.box)
         document = _tiled(scan, Path(folder), settings.tiles.workers or os.cpu_count() or 1)
         code = epsg_of(scan.crs)
         info = DatasetInfo(
@@ -301,8 +304,16 @@ def build_points(settings: Settings, files: Sequence[Path], name: str, *, crs: s
         dataset = datasets.reserve_dataset(connection, info)
         made: list[tuple[str, bytes]] = []
         compress = settings.tiles.meshopt
-        (root,) = _rewritten(document["root"], Path(folder), made, f"{name}/{dataset}", compress=compress)
-        _raised(root, scan, geoid)
+        (root,) = _rewritten(
+            document["root"],
+            Path(folder),
+            made,
+            f"{name}/{dataset}",
+            compress=compress,
+            lift=None if geoid.grid is None else lift,
+            outer=_NOWHERE,
+        )
+        root["transform"] = _product([float(value) for value in lift.shift.T.ravel()], root.get("transform"))
         for uri, content in made:
             store.write(f"{layer}/{uri}", content)
         rows = [
@@ -315,8 +326,8 @@ def build_points(settings: Settings, files: Sequence[Path], name: str, *, crs: s
         tilesets.save_tileset(
             connection,
             TilesetRow(
-                layer, KIND, "pointclouds", title, None, False, [], scan.n_points, scan.box, scan.heights[0] + geoid,
-                scan.heights[1] + geoid, f"{layer}/tileset.json", STYLE, 0, rows, {"dataset": str(dataset)},
+                layer, KIND, "pointclouds", title, None, False, [], scan.n_points, scan.box, scan.heights[0] + lift.reach[0],
+                scan.heights[1] + lift.reach[1], f"{layer}/tileset.json", STYLE, 0, rows, {"dataset": str(dataset)},
             ),
         )  # fmt: skip
         superseded.retire(connection, layer, before - {row.uri for row in rows})

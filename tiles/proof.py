@@ -9,6 +9,7 @@ import shapely
 
 from cim.db import tile_reads
 from cim.db.engine import Connection
+from cim.geoid import Geoid
 from cim.geometry.ecef import ecef_to_lonlat
 from cim.geometry.footprint import METRES_PER_DEGREE
 from tiles.glb_read import Floats, Glb
@@ -63,7 +64,7 @@ class Sample:
             if len(points):
                 self._found[code] = ecef_to_lonlat(points @ transform[:3, :3].T + transform[:3, 3])
 
-    def compare(self, connection: Connection, parameters: dict[str, Any]) -> Comparison:
+    def compare(self, connection: Connection, parameters: dict[str, Any], geoid: Geoid) -> Comparison:
         """Compare what was found with the store.
 
         Parameters
@@ -71,13 +72,17 @@ class Sample:
         connection
             The store.
         parameters
-            Of the layer: ``geoid_m`` and ``ground_m``.
+            Of the layer: ``ground_m``.
+        geoid
+            Ellipsoidal minus normal height.
         """
         result = Comparison()
         for code, height, ground, storeys, wkb in tile_reads.fetch_outlines(connection, sorted(self._found)):
             vertices = self._found[code]
             outline = shapely.get_coordinates(shapely.from_wkb(bytes(wkb)))
-            base = (parameters["ground_m"] if ground is None else ground) + parameters["geoid_m"]
+            west, south, east, north = shapely.from_wkb(bytes(wkb)).bounds
+            separation = geoid.at_one((west + east) / 2, (south + north) / 2)
+            base = (parameters["ground_m"] if ground is None else ground) + separation
             rise = height if height and height > 0 else (storeys or 1) * STOREY_M
             scale = np.array([METRES_PER_DEGREE * np.cos(np.radians(outline[0, 1])), METRES_PER_DEGREE, 1.0])
             worst = 0.0

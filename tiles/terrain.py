@@ -16,9 +16,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from cim.db import engine, migrate, profiles
+from cim.db import engine, migrate, profiles, superseded, tilesets
 from cim.db import rasters as rows
 from cim.errors import StoreError
+from cim.geoid import Geoid
 from cim.raster.surface import Surface
 from cim.settings import Settings
 from tiles.quantized_mesh import SIDE, encode, tile_box, vertex_lonlat
@@ -95,18 +96,19 @@ def build_terrain(
     migrate.require_current(settings)
     with engine.connect(settings) as connection:
         stored = [one for one in rows.fetch_rasters(connection) if one["kind"] == "terrain"]
-        geoid = profiles.fetch_profile(connection).geoid_separation_m if stored else 0.0
+        geoid = profiles.fetch_geoid(settings, connection) if stored else Geoid(0.0)
     store = TileStore(settings.tiles_url)
     if not stored:
         if not dry_run:
             store.remove(f"{FOLDER}/layer.json")
+            _retire(settings, store, None)
         return TerrainResult(0, 0, 0)
     paths = [_file_of(settings, one) for one in stored]
-    made_from = hashlib.sha256(repr((STYLE, geoid, [one["file"] for one in stored])).encode()).hexdigest()[:20]
+    made_from = hashlib.sha256(repr((STYLE, geoid.token, [one["file"] for one in stored])).encode()).hexdigest()[:20]
     boxes: list[Box] = [tuple(one["bbox"]) for one in stored]
     levels = [level_of(one["resolution_m"]) for one in stored]
     # Where nobody knows the ground it lies at the mean of what is known, so that no wall stands around the city.
-    outside = float(np.mean([(one["min_m"] + one["max_m"]) / 2 for one in stored])) + geoid
+    outside = float(np.mean([(one["min_m"] + one["max_m"]) / 2 for one in stored])) + _middle_separation(geoid, boxes)
     plan = {level: _ranges(boxes, levels, level) for level in range(max(levels) + 1)}
     n_tiles = sum((r[2] - r[0] + 1) * (r[3] - r[1] + 1) for ranges in plan.values() for r in ranges)
     known = set() if force else store.names(f"{FOLDER}/{made_from}")
@@ -126,7 +128,8 @@ def build_terrain(
                 written += len(due)
                 step(len(names))
     if not dry_run:
-        _publish(store, made_from, _document(made_from, plan, boxes, stored))
+        store.write(f"{FOLDER}/layer.json", orjson.dumps(_document(made_from, plan, boxes, stored)))
+        _retire(settings, store, made_from)
     return TerrainResult(n_tiles, written, max(levels))
 
 
@@ -149,12 +152,25 @@ def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callabl
     return step
 
 
-def _publish(store: TileStore, made_from: str, document: dict[str, Any]) -> None:
-    """Write the document, then remove the tiles it does not name."""
-    store.write(f"{FOLDER}/layer.json", orjson.dumps(document))
-    for name in store.names(FOLDER) - {f"{FOLDER}/layer.json"}:
-        if not name.startswith(f"{FOLDER}/{made_from}/"):
-            store.remove(name)
+def _middle_separation(geoid: Geoid, boxes: list[Box]) -> float:
+    west, south, east, north = np.array(boxes).T
+    return float(geoid.at((west + east) / 2, (south + north) / 2).mean())
+
+
+def _retire(settings: Settings, store: TileStore, made_from: str | None) -> None:
+    """Note the folders that the document does not name any more, and remove those whose time of grace is over."""
+    names = store.names(FOLDER) - {f"{FOLDER}/layer.json"}
+    found = {name.split("/")[1] for name in names}
+    used = {made_from} if made_from else set()
+    with engine.connect(settings) as connection:
+        tilesets.lock_layer(connection, FOLDER)
+        superseded.forget(connection, FOLDER, used)
+        superseded.retire(connection, FOLDER, found - used - superseded.fetch_names(connection, FOLDER))
+        due = set(superseded.fetch_due(connection, FOLDER, settings.tiles.grace_s))
+        for name in names:
+            if name.split("/")[1] in due:
+                store.remove(name)
+        superseded.forget(connection, FOLDER, due)
 
 
 def _ranges(boxes: list[Box], levels: list[int], level: int) -> list[tuple[int, int, int, int]]:
@@ -187,14 +203,18 @@ def _tiles_of(block: tuple[int, int, int, int]) -> Iterator[tuple[int, int]]:
     return ((x, y) for y in range(block[1], block[3] + 1) for x in range(block[0], block[2] + 1))
 
 
-def _sample(surface: Surface, level: int, block: tuple[int, int, int, int], geoid: float, outside: float) -> NDArray[np.float64]:
+def _sample(surface: Surface, level: int, block: tuple[int, int, int, int], geoid: Geoid, outside: float) -> NDArray[np.float64]:
     """Return ellipsoidal heights [m] of the vertices of a block and a ring around it, rows from south."""
     n_columns, n_rows = ((block[2 + axis] - block[axis] + 1) * (SIDE - 1) + 3 for axis in range(2))
     lon = vertex_lonlat(level, block[0] * (SIDE - 1) - 1, n_columns, is_latitude=False)
     lat = vertex_lonlat(level, block[1] * (SIDE - 1) - 1, n_rows, is_latitude=True)
     x, y = np.meshgrid(lon, np.clip(lat, -90, 90))
-    heights = surface.elevations(x.ravel(), y.ravel()).reshape(x.shape) + geoid
-    return np.where(np.isnan(heights), outside, heights)
+    lon, lat = x.ravel(), y.ravel()
+    heights = surface.elevations(lon, lat)
+    known = np.isfinite(heights)
+    heights = np.where(known, heights, outside)
+    heights[known] += geoid.at(lon[known], lat[known])
+    return heights.reshape(x.shape)
 
 
 def _write(

@@ -13,6 +13,7 @@ import numpy as np
 from py3dtiles.exceptions import Py3dtilesException
 from py3dtiles.tileset import TileSet
 
+from cim import geoid
 from cim.db import engine, superseded, tilesets
 from cim.errors import TileError
 from cim.settings import Settings
@@ -310,7 +311,7 @@ def validate_layer(settings: Settings, layer: str, *, sample: int = 1000) -> Rep
     report.faults += [f"code {code} is in a tile and not in the store" for code in sorted(set(checker.codes) - set(wanted))[:20]]
     if decoded is not None and row is not None and row.parameters:
         with engine.connect(settings) as connection:
-            found = decoded.compare(connection, row.parameters)
+            found = decoded.compare(connection, row.parameters, geoid.of_parameters(row.parameters, settings.rasters_dir))
         report.compared, report.largest_offset_m = found.compared, found.largest_m
         report.faults += found.faults
     return report

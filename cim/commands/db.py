@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from cim import geoid
 from cim.cli_support import emit, say, settings_from, table
 from cim.db import backup as backups
 from cim.db import engine, migrate, profiles
@@ -118,7 +119,7 @@ def profile(
     as_json: bool = AsJson,
     dry_run: bool = DryRun,
 ) -> None:
-    """Show or set the city profile: name, projected CRS, vertical datum, geoid separation.
+    """Show or set the city profile: name, projected CRS, vertical datum, geoid separation or grid.
 
     Example: cim db profile sample_data/city.yaml
     """
@@ -130,6 +131,13 @@ def profile(
         return
     read = read_profile(file)
     changed = False
+    if read.geoid_grid is not None:
+        grid = geoid.check_grid(file.parent / read.geoid_grid, settings.rasters_dir)
+        with engine.connect(settings) as connection:
+            for collection, box in profiles.fetch_extents(connection).items():
+                grid.check_covers(box, collection)
+        kept = grid if dry_run else geoid.keep_grid(grid, settings.rasters_dir)
+        read = read.model_copy(update={"geoid_grid": kept.token})
     if not dry_run:
         with engine.connect(settings) as connection:
             changed = profiles.save_profile(connection, read)

@@ -1,10 +1,13 @@
 """The city profile in the store."""
 
+from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 
 from cim.db.engine import Connection
 from cim.errors import ConfigError
+from cim.geoid import Geoid, geoid_of
 from cim.profile import CityProfile, parse_profile
+from cim.settings import Settings
 
 
 def fetch_profile(connection: Connection) -> CityProfile:
@@ -22,6 +25,23 @@ def fetch_profile(connection: Connection) -> CityProfile:
             hint="cim db profile city.yaml",
         )
     return parse_profile(row[0], source="city profile in the store")
+
+
+def fetch_geoid(settings: Settings, connection: Connection) -> Geoid:
+    """Return the separation of ellipsoid and height datum of the city; raises as `fetch_profile`."""
+    return geoid_of(fetch_profile(connection), settings.rasters_dir)
+
+
+def fetch_extents(connection: Connection) -> dict[str, tuple[float, float, float, float]]:
+    """Return the boxes of buildings and networks that are in the store: west, south, east, north [deg]."""
+    tables = {"buildings": "building", "networks": "network_edge"}
+    found = {}
+    for name, table in tables.items():
+        box = SQL("SELECT ST_XMin(b), ST_YMin(b), ST_XMax(b), ST_YMax(b) FROM (SELECT ST_Extent(geom)::box3d AS b FROM {}) AS e")
+        row = connection.execute(box.format(Identifier(table))).fetchone()
+        if row is not None and row[0] is not None:
+            found[name] = (row[0], row[1], row[2], row[3])
+    return found
 
 
 def save_profile(connection: Connection, profile: CityProfile) -> bool:

@@ -26,7 +26,7 @@ projected_crs: EPSG:4547
 store_crs: EPSG:4490
 vertical_datum: EPSG:5737
 # Ellipsoidal minus normal height. An approximate constant (EGM96 near 30.5N 114.4E), for demonstration only:
-# a real city uses the separation of its own height network.
+# a real city uses the separation of its own height network, or names its grid: geoid_grid: geoid.tif
 geoid_separation_m: -13.0
 code_schemes:
   building: CIM-BC27-v1

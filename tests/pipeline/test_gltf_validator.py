@@ -9,6 +9,7 @@ import pytest
 
 from cim.db import tile_reads
 from cim.db.arrow_read import ArrowReader
+from cim.geoid import Geoid
 from cim.settings import TilesSettings
 from tiles import city, grid
 from tiles.layers.buildings import Heights
@@ -54,7 +55,7 @@ def test_unpacked_buildings_are_valid_gltf_too(demo_city, tmp_path):
     with ArrowReader(settings) as reader:
         counts, _ = tile_reads.fetch_building_cells(reader, grid.BASE_LEVEL, tile_reads.STANDING)
         for key in city.plan_cells(counts):
-            city.make_cell(settings, reader, city.CellJob(key, Heights(-13.0, 25.0), {}))
+            city.make_cell(settings, reader, city.CellJob(key, Heights(Geoid(-13.0), 25.0), {}))
     paths = sorted(tmp_path.rglob("*.glb"))
     assert len(paths) > 1
     assert validated(paths) == []

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cim.db import tile_reads
 from cim.db.engine import Connection
 from cim.errors import NotFoundError
+from cim.geoid import Geoid
 from cim.geometry.ecef import ecef_to_lonlat
 from tiles.content import Branch, LayerContent, Leaf
 from tiles.layers.bim_blocks import Block, coarse, leaf_of, storey_heights
@@ -49,7 +50,7 @@ def discipline_of(ifc_class: str) -> str:
     return "architecture"
 
 
-def build_layer(connection: Connection, code: str, geoid_separation_m: float) -> LayerContent:
+def build_layer(connection: Connection, code: str, geoid: Geoid) -> LayerContent:
     """Plan the layer of one model.
 
     Parameters
@@ -58,8 +59,8 @@ def build_layer(connection: Connection, code: str, geoid_separation_m: float) ->
         The store.
     code
         Model code.
-    geoid_separation_m
-        Ellipsoidal minus normal height [m].
+    geoid
+        Ellipsoidal minus normal height.
 
     Raises
     ------
@@ -75,14 +76,14 @@ def build_layer(connection: Connection, code: str, geoid_separation_m: float) ->
     empty = LayerContent(f"bim/{code}", "bim", "bim-elements", title, words, synthetic, replaces, STYLE, None, 0.0, 0.0, [])
     if placement is None:
         return empty
-    ground = Ground(np.array(placement, dtype=np.float64).reshape(4, 4), crs, geoid_separation_m)
+    ground = Ground(np.array(placement, dtype=np.float64).reshape(4, 4), crs, geoid)
     elements = _elements(connection, code)
     if not elements:
         return empty
     groups: dict[str | None, list[Element]] = defaultdict(list)
     for one in elements:
         groups[one.row[4]].append(one)
-    placed = (list(map(float, placement)), crs, geoid_separation_m)
+    placed = (list(map(float, placement)), crs, geoid.token)
     branches, leaves = _storeys(connection, code, building, groups, ground, placed)
     loose = _leaves("loose", groups.get(None, []), ground, placed)
     tree = _tree(connection, code, name, building, branches, [*leaves, *loose], ground)
@@ -170,7 +171,7 @@ def _block(
     if simple is None:
         return None
     # Heights of the model's frame rise with the ground's: placements turn about the vertical only.
-    low, top = (float(ground.matrix[2, 2] * z + ground.matrix[2, 3] + ground.geoid_m) for z in heights)
+    low, top = (float(ground.matrix[2, 2] * z + ground.matrix[2, 3]) + ground.separation_of(simple) for z in heights)
     return leaf_of(STYLE, Block(key, simple, low, top, table))
 
 
@@ -180,8 +181,8 @@ def _tree(
     below = (*storeys, *(Branch(leaf) for leaf in leaves))
     shape = tile_reads.fetch_model_shape(connection, code)
     if storeys and shape is not None and None not in shape:
-        low, top = (float(z) + ground.geoid_m for z in shape[1:])
         outline = coarse(bytes(shape[0]))
+        low, top = (float(z) + (0.0 if outline is None else ground.separation_of(outline)) for z in shape[1:])
         table = (("model_code", code), ("name", name), ("building_code", building))
         block = None if outline is None else leaf_of(STYLE, Block("block", outline, low, top, table))
         if block is not None:

@@ -7,9 +7,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from cim.crs import lonlat_to_ecef, transform_xy
+from cim.geoid import Geoid
 from cim.geometry.ecef import Matrix, ecef_to_lonlat, enu_frame, from_frame, to_frame
 from cim.geometry.mesh import Mesh, flat_mesh, to_srgb_linear, to_y_up, unit_float32
 from tiles.glb import Primitive
@@ -37,20 +39,25 @@ class Ground:
         Shape (4, 4): model's frame → easting, northing, normal height [m].
     crs
         Of easting and northing.
-    geoid_m
-        Ellipsoidal minus normal height [m].
+    geoid
+        Ellipsoidal minus normal height.
     """
 
     matrix: Floats
     crs: str
-    geoid_m: float
+    geoid: Geoid
 
     def to_ecef(self, xyz: Floats) -> Floats:
         """Return EPSG:4978 positions [m] of points of the model, shape (n, 3)."""
         placed = xyz @ self.matrix[:3, :3].T + self.matrix[:3, 3]
         # Through the projection vertex by vertex: its scale and convergence would be 28 cm over 200 m at a zone's edge.
         lon, lat = transform_xy(self.crs, "EPSG:4490", placed[:, 0], placed[:, 1])
-        return lonlat_to_ecef(lon, lat, placed[:, 2] + self.geoid_m)
+        return lonlat_to_ecef(lon, lat, placed[:, 2] + self.geoid.at(lon, lat))
+
+    def separation_of(self, outline: bytes) -> float:
+        """Return the separation in the middle of an outline, WKB in longitude and latitude [m]."""
+        west, south, east, north = shapely.from_wkb(outline).bounds
+        return self.geoid.at_one((west + east) / 2, (south + north) / 2)
 
 
 class Shape:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cim.crs import lonlat_to_ecef
+from cim.geoid import Geoid
 from cim.geometry.ecef import Matrix, to_frame
 from cim.geometry.footprint import Floats, Footprints, Ints, footprints_from_buffer
 from cim.geometry.mesh import to_srgb_linear
@@ -46,15 +47,15 @@ class Heights:
 
     Parameters
     ----------
-    geoid_m
-        Ellipsoidal minus normal height [m].
+    geoid
+        Ellipsoidal minus normal height; one value per building, at the middle of its box, so that flat stays flat.
     ground_m
         Ground of a building whose ground nobody has measured, normal height [m].
     colours
         Rule that colours the buildings; None = one neutral colour.
     """
 
-    geoid_m: float
+    geoid: Geoid
     ground_m: float
     colours: ColourRule | None = None
 
@@ -176,7 +177,9 @@ class Buildings:
         self.source = np.where(known, source, np.where(counted, _STOREYS, _ASSUMED)).astype(np.uint8)
         self.rise = np.where(known, self.height, np.where(counted, self.storeys, 1) * STOREY_M).astype(np.float64) + SKIRT_M
         self.rule = heights.colours
-        self.base = np.where(np.isfinite(ground), ground, heights.ground_m) + heights.geoid_m - SKIRT_M
+        west, south, east, north = boxes[self.order].T
+        separation = heights.geoid.at((west + east) / 2, (south + north) / 2)
+        self.base = np.where(np.isfinite(ground), ground, heights.ground_m) + separation - SKIRT_M
 
     def __len__(self) -> int:
         return len(self.order)

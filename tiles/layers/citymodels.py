@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cim.crs import lonlat_to_ecef
 from cim.db import engine, tile_reads
 from cim.db.engine import Connection
+from cim.geoid import Geoid
 from cim.geometry.ecef import Matrix, enu_frame, to_frame
 from cim.geometry.mesh import Mesh, flat_mesh, to_srgb_linear, to_y_up, unit_float32
 from cim.model.city_object import SURFACE_TYPES
@@ -66,13 +67,13 @@ def _colours(object_type: str, surfaces: bytes, colours: bytes | None, n: int) -
     return found
 
 
-def _mesh(frame: Matrix, rows: Sequence[tuple[Any, ...]], geoid_m: float) -> Mesh:
+def _mesh(frame: Matrix, rows: Sequence[tuple[Any, ...]], geoid: Geoid) -> Mesh:
     """Return the coloured triangles of all objects in a frame."""
     points, faces, features, colours, first = [], [], [], [], 0
     for number, (object_type, vertices, triangles, surfaces, told) in enumerate(rows):
         xyz = np.frombuffer(vertices, "<f8").reshape(-1, 3)
         corners = np.frombuffer(triangles, "<i4").reshape(-1, 3).astype(np.int64)
-        points.append(local(frame, xyz[:, 0], xyz[:, 1], xyz[:, 2] + geoid_m))
+        points.append(local(frame, xyz[:, 0], xyz[:, 1], xyz[:, 2] + geoid.at(xyz[:, 0], xyz[:, 1])))
         faces.append(corners + first)
         features.append(np.full(len(corners), number))
         colours.append(_colours(object_type, bytes(surfaces), None if told is None else bytes(told), len(corners)))
@@ -90,18 +91,18 @@ def _table(objects: Sequence[tuple[Any, ...]]) -> PropertyTable:
     return PropertyTable("city_object", columns, len(objects))
 
 
-def _encode(settings: Settings, frame: Matrix, objects: Sequence[tuple[Any, ...]], geoid_m: float) -> bytes:
+def _encode(settings: Settings, frame: Matrix, objects: Sequence[tuple[Any, ...]], geoid: Geoid) -> bytes:
     with engine.kept(settings) as connection:
         meshes = tile_reads.fetch_representations(connection, [row[0] for row in objects])
     types = {row[0]: row[2] for row in objects}
     rows = [(types[row[0]], *row[1:]) for row in meshes]
-    mesh = _mesh(frame, rows, geoid_m)
+    mesh = _mesh(frame, rows, geoid)
     normals = to_y_up(unit_float32(mesh.normals).astype(np.float64))
     primitive = Primitive(to_y_up(mesh.positions), normals, mesh.features, mesh.triangles, vertex_colours=mesh.colours, double_sided=True)
     return build_glb([primitive], _table(objects), compress=settings.tiles.meshopt)
 
 
-def build_layer(connection: Connection, settings: Settings, geoid_m: float) -> LayerContent:
+def build_layer(connection: Connection, settings: Settings, geoid: Geoid) -> LayerContent:
     """Plan the layer.
 
     Parameters
@@ -110,8 +111,8 @@ def build_layer(connection: Connection, settings: Settings, geoid_m: float) -> L
         The store.
     settings
         Names the store for reading meshes.
-    geoid_m
-        Ellipsoidal minus normal height [m].
+    geoid
+        Ellipsoidal minus normal height.
     """
     # code, building_code, type, name, lod, cim_level, n_faces, content_hash, middle lon, lat, base_m, top_m, west, south, east, north
     rows = list(tile_reads.fetch_city_objects(connection))
@@ -124,7 +125,8 @@ def build_layer(connection: Connection, settings: Settings, geoid_m: float) -> L
     if not rows:
         return empty
     middle = np.array([(row[8], row[9]) for row in rows], dtype=np.float64)
-    low, high = (np.array([row[i] for row in rows], dtype=np.float64) + geoid_m for i in (10, 11))
+    separation = geoid.at(middle[:, 0], middle[:, 1])
+    low, high = (np.array([row[i] for row in rows], dtype=np.float64) + separation for i in (10, 11))
 
     def leaf_of(node: Node) -> Leaf:
         mine = [rows[int(i)] for i in node.features]
@@ -137,9 +139,9 @@ def build_layer(connection: Connection, settings: Settings, geoid_m: float) -> L
         places = to_frame(frame, lonlat_to_ecef(corners[:, 0], corners[:, 1], corners[:, 2]))
         return Leaf(
             node.key, frame, places.min(axis=0) - _SLACK_M, places.max(axis=0) + _SLACK_M,
-            hash_of(STYLE, [*mine, (geoid_m, settings.tiles.meshopt)]), len(mine), (west, south, east, north),
+            hash_of(STYLE, [*mine, (geoid.token, settings.tiles.meshopt)]), len(mine), (west, south, east, north),
             float(np.linalg.norm(places.max(axis=0) - places.min(axis=0))) / max(1, int(np.sqrt(len(mine)))),
-            lambda: _encode(settings, frame, mine, geoid_m),
+            lambda: _encode(settings, frame, mine, geoid),
         )  # fmt: skip
 
     vertices = np.array([3 * row[6] for row in rows], dtype=np.int64)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cim.db import tile_reads
 from cim.db.engine import Connection
+from cim.geoid import Geoid
 from cim.geometry.ecef import Matrix, enu_frame
 from cim.geometry.mesh import Mesh, to_srgb_linear, to_y_up, unit_float32
 from cim.geometry.models import MODELS
@@ -71,9 +72,9 @@ def _vertices(edges: list[tuple[Any, ...]]) -> tuple[Floats, Ints]:
     return xyz, line.astype(np.int64)
 
 
-def _lines(frame: Matrix, edges: list[tuple[Any, ...]], geoid: float) -> Mesh:
+def _lines(frame: Matrix, edges: list[tuple[Any, ...]], geoid: Geoid) -> Mesh:
     xyz, line = _vertices(edges)
-    shift = np.array([_centre_shift(row) for row in edges])[line] + geoid
+    shift = np.array([_centre_shift(row) for row in edges])[line] + geoid.at(xyz[:, 0], xyz[:, 1])
     places = local(frame, xyz[:, 0], xyz[:, 1], xyz[:, 2] + shift)
     joined = np.flatnonzero(line[1:] == line[:-1])
     joined = joined[np.isfinite(places[joined]).all(axis=1) & np.isfinite(places[joined + 1]).all(axis=1)]
@@ -90,7 +91,7 @@ def _lines(frame: Matrix, edges: list[tuple[Any, ...]], geoid: float) -> Mesh:
     return merged(parts)
 
 
-def _points(frame: Matrix, nodes: list[tuple[Any, ...]], first: int, geoid: float, colour: Colour) -> list[Copies]:
+def _points(frame: Matrix, nodes: list[tuple[Any, ...]], first: int, geoid: Geoid, colour: Colour) -> list[Copies]:
     """Return the nodes as copies of models, one entry per model; ``first`` is the feature id of the first node."""
     own = np.arange(first, first + len(nodes))[[np.isfinite(row[7]) for row in nodes]]
     nodes = [row for row in nodes if np.isfinite(row[7])]
@@ -102,7 +103,7 @@ def _points(frame: Matrix, nodes: list[tuple[Any, ...]], first: int, geoid: floa
     head = np.where(is_joint, z + 0.15, ground + np.array([one[2] or 0.0 for one in chosen]))
     standing = np.array([one[0] in _STANDING for one in chosen], dtype=bool)
     foot = np.where(is_joint, z - 0.15, np.where(standing, ground, np.minimum(z, head - 0.05)))
-    places = local(frame, lon, lat, foot + geoid)
+    places = local(frame, lon, lat, foot + geoid.at(lon, lat))
     sizes = np.column_stack((radius, radius, head - foot))
     found = []
     for name in sorted({one[0] for one in chosen}):
@@ -126,7 +127,7 @@ def _table(kind: str, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]]
     return PropertyTable("network_part", columns, n + m)
 
 
-def encode_tile(kind: str, frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: float) -> bytes:
+def encode_tile(kind: str, frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: Geoid) -> bytes:
     """Return the ``.glb`` of some lines and points (rows of `cim.db.tile_reads`) in the frame of their tile."""
     primitives = []
     if edges:
@@ -137,7 +138,7 @@ def encode_tile(kind: str, frame: Matrix, edges: list[tuple[Any, ...]], nodes: l
     return build_scene(primitives, [one.instanced() for one in copies], _table(kind, edges, nodes))
 
 
-def _reach(frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: float) -> tuple[Floats, Floats]:
+def _reach(frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]], geoid: Geoid) -> tuple[Floats, Floats]:
     """Return the lowest and the highest corner of a tile in its frame [m]."""
     corners = [np.stack(one.corners()) for one in _points(frame, nodes, 0, geoid, _colour("water"))]
     if edges and len(found := _lines(frame, edges, geoid).positions):
@@ -146,7 +147,7 @@ def _reach(frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, .
     return everything.min(axis=0), everything.max(axis=0)
 
 
-def build_layer(connection: Connection, kind: str, geoid_separation_m: float) -> LayerContent:
+def build_layer(connection: Connection, kind: str, geoid: Geoid) -> LayerContent:
     """Plan the layer of one kind of network.
 
     Parameters
@@ -155,8 +156,8 @@ def build_layer(connection: Connection, kind: str, geoid_separation_m: float) ->
         The store.
     kind
         One of the kinds of `cim.db.tables.network`.
-    geoid_separation_m
-        Ellipsoidal minus normal height [m].
+    geoid
+        Ellipsoidal minus normal height.
     """
     edges = [(*row[:7], bytes(row[7])) for row in tile_reads.fetch_edges(connection, kind)]
     nodes = list(tile_reads.fetch_nodes(connection, kind))
@@ -174,7 +175,8 @@ def build_layer(connection: Connection, kind: str, geoid_separation_m: float) ->
     first = np.cumsum(n_vertices) - n_vertices
     places = np.array([row[5:8] for row in nodes], dtype=np.float64).reshape(-1, 3)
     lonlat = np.concatenate([middle, places[:, :2]])
-    heights = np.concatenate([xyz[:, 2], places[:, 2]]) + geoid_separation_m
+    heights = np.concatenate([xyz[:, 2], places[:, 2]])
+    heights += geoid.at(*np.concatenate([xyz[:, :2], places[:, :2]]).T)
     heights = heights[np.isfinite(heights)]
     level = float(np.rint(np.median(heights))) if len(heights) else 0.0
     # Without heights a part has a place on the map but none in space: it keeps its code and is reported.
@@ -188,12 +190,12 @@ def build_layer(connection: Connection, kind: str, geoid_separation_m: float) ->
         covered = [xyz[first[i] : first[i] + n_vertices[i], :2] for i in lines] + [lonlat[node.features]]
         (west, south), (east, north) = (getattr(np.concatenate(covered), side)(axis=0).tolist() for side in ("min", "max"))
         frame = enu_frame((west + east) / 2, (south + north) / 2, level)
-        low, high = _reach(frame, mine, points, geoid_separation_m)
+        low, high = _reach(frame, mine, points, geoid)
         return Leaf(
             node.key, frame, low, high,
-            hash_of(STYLE, [*mine, *points, (geoid_separation_m, level)]),
+            hash_of(STYLE, [*mine, *points, (geoid.token, level)]),
             len(mine) + len(points), (west, south, east, north), 20.0,
-            lambda: encode_tile(kind, frame, mine, points, geoid_separation_m),
+            lambda: encode_tile(kind, frame, mine, points, geoid),
         )  # fmt: skip
 
     tree = branch_of(plan(lonlat[:, 0], lonlat[:, 1], vertices, lambda n, v: n <= 4000 and v <= 65_000), leaf_of)

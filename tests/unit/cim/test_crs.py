@@ -48,5 +48,5 @@ def test_a_profile_with_a_geographic_working_crs_is_refused():
 
 def test_a_profile_without_geoid_separation_is_refused():
     wrong = {key: value for key, value in PROFILE.items() if key != "geoid_separation_m"}
-    with pytest.raises(ConfigError, match="geoid_separation_m: Field required"):
+    with pytest.raises(ConfigError, match=r"found neither of geoid_separation_m and geoid_grid, expected one of them"):
         parse_profile(wrong, source="city.yaml")
