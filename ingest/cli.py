@@ -309,6 +309,7 @@ def citymodel(
     synthetic: bool = Synthetic,
     licence: str | None = typer.Option(None, "--licence", help="Licence of the data."),
     provider: str | None = typer.Option(None, "--provider", help="Who delivered it."),
+    report: Path | None = typer.Option(None, "--report", help="Folder for report.html and report.json: what is faulty, and where."),
     as_json: bool = AsJson,
     dry_run: bool = DryRun,
 ) -> None:
@@ -321,4 +322,7 @@ def citymodel(
     if county is not None and not (county.isdecimal() and len(county) == 6):
         raise typer.BadParameter("expected 6 digits", param_hint="--county")
     options = CityModelOptions(crs, vertical_datum, shift, county, name, synthetic, licence, provider)
-    _show(ctx, [ingest_citymodel(settings_from(ctx), file, options, dry_run=dry_run)], as_json=as_json)
+    outcome = ingest_citymodel(settings_from(ctx), file, options, dry_run=dry_run, report=report)
+    _show(ctx, [outcome], as_json=as_json)
+    if report is not None:
+        say(f"report: {report / 'report.html'}")

@@ -57,6 +57,10 @@ FACTS = {
     "links_unknown": ("codes of buildings and addresses that are unknown", "未找到的建筑或地址编码"), "links_unserved": ("connections without a building near", "附近无建筑的接入点"),
     "links_removed": ("earlier links replaced", "被替换的原有接入"), "georeference": ("georeference", "坐标配准"),
     "repaired_outlines": ("outlines repaired", "修复的轮廓"), "outlines_without_record": ("outlines without a record", "无属性记录的轮廓"),
+    "format": ("format", "格式"), "objects_by_type": ("objects by class", "各类对象数"), "buildings": ("buildings", "建筑数"),
+    "matched_buildings": ("buildings found in the register", "与登记建筑匹配数"), "geometries": ("geometries", "几何数"),
+    "invalid_geometries": ("geometries with a fault", "有缺陷的几何数"), "left_out": ("geometries left out", "未入库的几何"),
+    "faults": ("geometries by fault", "各缺陷的几何数"), "faulty": ("where (the first 200)", "缺陷位置(前200条)"),
     "zones_by_control": ("zones by kind of control", "各类管控分区数"), "retired": ("no longer in the source, retired", "来源中已不存在、已注销"),
 }  # fmt: skip
 
@@ -154,10 +158,18 @@ def _facts(facts: dict[str, Any], language: str) -> list[tuple[str, str]]:
     return [
         (
             titles.get(name, name),
-            ", ".join(f"{k} × {v}" for k, v in facts[name].items()) if isinstance(facts[name], dict) else str(facts[name]),
+            _fact(facts[name]),
         )
         for name in order
     ]
+
+
+def _fact(value: Any) -> str:  # noqa: ANN401 - any value of JSON
+    if isinstance(value, dict):
+        return ", ".join(f"{k} × {v}" for k, v in value.items())
+    if isinstance(value, list):
+        return "; ".join(" ".join(str(v) for v in one.values()) if isinstance(one, dict) else str(one) for one in value)
+    return str(value)
 
 
 def _write_package(path: Path, layer: str, features: ReportedFeatures) -> Path:

@@ -2,10 +2,11 @@
 
 from ingest.census import rules as census
 from ingest.census.rules import Rule
+from ingest.citymodel import rules as citymodel
 from ingest.network.rules import NETWORK_RULES
 from ingest.planning import rules as planning
 
-RULES: dict[str, Rule] = {**census.RULES, **planning.RULES, **NETWORK_RULES}
+RULES: dict[str, Rule] = {**census.RULES, **citymodel.RULES, **planning.RULES, **NETWORK_RULES}
 
 
 def rule_text(rule_id: str, language: str) -> str:

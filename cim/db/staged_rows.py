@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -45,4 +46,4 @@ def copy_rows(connection: Connection, table: str, columns: dict[str, str], rows:
     wrapped = {name for name, kind in columns.items() if kind == "jsonb"}
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
-            copy.write_row([Jsonb(row[n]) if n in wrapped and row.get(n) is not None else row.get(n) for n in columns])
+            copy.write_row([Jsonb(row[n], orjson.dumps) if n in wrapped and row.get(n) is not None else row.get(n) for n in columns])

@@ -17,6 +17,7 @@ Polygon = list[list[int]]
 
 PLANAR_M = 0.01
 """Largest distance of a vertex from the plane of its surface [m], the default of val3dity."""
+_LEAST_SURFACES = 4
 _DEPTH = {"MultiSurface": 0, "CompositeSurface": 0, "Solid": 1, "MultiSolid": 2, "CompositeSolid": 2}
 TYPES = tuple(_DEPTH)
 
@@ -153,7 +154,8 @@ def triangles(surfaces: Surfaces) -> Faces:
 
 FAULTS = {
     "101": "ring with fewer than three points", "102": "point twice in a row", "104": "surface that crosses itself or has no area",
-    "203": "surface that is not flat", "302": "shell that is not closed", "303": "edge that more than two surfaces share",
+    "203": "surface that is not flat", "301": "solid with fewer than four surfaces",
+    "302": "shell that is not closed", "303": "edge that more than two surfaces share",
     "307": "surfaces that face different ways",
     "405": "shell turned inside out",
 }  # fmt: skip
@@ -226,6 +228,8 @@ def _check_shells(surfaces: Surfaces, kinds: Sequence[str], faults: list[list[tu
     solid = np.array([kind == "Solid" for kind in kinds])
     if not solid.any():
         return
+    for one in np.flatnonzero(solid & (np.diff(surfaces.geometry_start) < _LEAST_SURFACES)):
+        faults[int(one)].append(("301", -1))
     geometry = surfaces.geometry_of_surface[surfaces.surface_of_vertex]
     # Vertices at one place are one vertex, whatever their number.
     place = np.column_stack((geometry, np.rint(surfaces.xyz * 1000).astype(np.int64)))

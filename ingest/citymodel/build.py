@@ -9,6 +9,7 @@ import orjson
 import shapely
 from numpy.typing import NDArray
 
+from cim.crs import STORE_SRID
 from cim.geometry import boundary
 from cim.model.city_object import SURFACE_TYPES
 from ingest.citymodel.place import Place
@@ -32,6 +33,8 @@ class MadeShape:
         Easting, northing, elevation in the city's CRS [m], shape (n, 3).
     faces, surfaces, colours
         As in the table ``representation``.
+    owner
+        Surface of each face.
     """
 
     lod: str
@@ -44,6 +47,7 @@ class MadeShape:
     appearance: dict[str, Any] | None
     faces: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
     surfaces: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    owner: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     colours: bytes | None = None
     faults: list[tuple[str, int]] = field(default_factory=list)
     content_hash: str = ""
@@ -152,7 +156,7 @@ def _triangulate(shapes: list[MadeShape]) -> None:
         shape.faces = surfaces.vertex[faces.corners[part]]
         owner = faces.surface[part] - surfaces.geometry_start[n]
         kinds, colours = _kinds(shape, len(polygons)), _colours(shape, len(polygons))
-        shape.surfaces = kinds[owner]
+        shape.surfaces, shape.owner = kinds[owner], owner
         if colours is not None:
             shape.colours = colours[owner].tobytes()
         shape.faults = faults[n]
@@ -199,30 +203,52 @@ def _finish(one: Made) -> None:
 
 def _outlines(objects: list[Made], place: Place) -> None:
     """Give each object its outline seen from above: ground surfaces, else what faces down, else everything."""
-    del place
-    for one in objects:
-        if not one.shapes:
-            continue
-        shape = max(one.shapes, key=lambda s: (s.lod[:1] != "0", -len(s.faces)))
-        if not len(shape.faces):
-            continue
-        corners = shape.metres[shape.faces]
-        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        low = shape.surfaces == _NUMBER["GroundSurface"]
-        if not low.any():
-            low = normal[:, 2] < -1e-6
-        if not low.any():
-            low = np.abs(normal[:, 2]) > 1e-6
-        chosen = np.flatnonzero(low)
-        if not len(chosen):
-            continue
-        area = _union(shapely.polygons(corners[chosen][:, :, :2]))
-        if area is None:
-            continue
-        one.ground = area
-        lonlat = _union(shapely.polygons(shape.lonlat[shape.faces[chosen]][:, :, :2]))
-        if lonlat is not None:
-            one.outline = shapely.to_wkb(shapely.set_srid(lonlat, 4490), hex=True, include_srid=True)
+    chosen = [(one, max(one.shapes, key=lambda s: (s.lod[:1] != "0", -len(s.faces)))) for one in objects if one.shapes]
+    chosen = [(one, shape) for one, shape in chosen if len(shape.faces)]
+    if not chosen:
+        return
+    sizes = np.array([len(shape.faces) for _, shape in chosen])
+    starts = np.concatenate(([0], np.cumsum(sizes)))
+    corners = np.concatenate([shape.metres[shape.faces] for _, shape in chosen])
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    upwards = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    low = np.concatenate([shape.surfaces for _, shape in chosen]) == _NUMBER["GroundSurface"]
+    for better in (upwards < -1e-6, np.abs(upwards) > 1e-6):
+        # What has none of the better sort takes the next one.
+        lacks = np.repeat(np.add.reduceat(low, starts[:-1]) == 0, sizes)
+        low = np.where(lacks, better, low)
+    rows = np.flatnonzero(low)
+    triangles = shapely.polygons(corners[rows][:, :, :2])
+    cuts = np.searchsorted(rows, starts)
+    owners = np.concatenate([shape.owner for _, shape in chosen])
+    single: dict[int, list[int]] = {}
+    for n, (_, shape) in enumerate(chosen):
+        surfaces = owners[rows[cuts[n] : cuts[n + 1]]]
+        if len(surfaces) and (surfaces == surfaces[0]).all():
+            rings = boundary.flatten(shape.boundaries, shape.kind)[int(surfaces[0])]
+            if len(rings) == 1 and len(rings[0]) >= 3:
+                single[n] = rings[0]
+    areas: list[Any] = [None] * len(chosen)
+    for n, area in zip(single, _polygons([chosen[n][1].metres[ring][:, :2] for n, ring in single.items()]), strict=True):
+        areas[n] = area
+    for n in range(len(chosen)):
+        if areas[n] is None:
+            areas[n] = _union(triangles[cuts[n] : cuts[n + 1]])
+    found = [n for n, area in enumerate(areas) if area is not None]
+    made = np.array([areas[n] for n in found], dtype=object)
+    wkb = shapely.to_wkb(shapely.set_srid(place.to_lonlat(made), STORE_SRID), hex=True, include_srid=True)
+    for n, area, text in zip(found, made, wkb, strict=True):
+        chosen[n][0].ground, chosen[n][0].outline = area, text
+
+
+def _polygons(rings: list[Floats]) -> list[Any]:
+    """Return each ring as a multipolygon, None where it crosses itself or has no area."""
+    if not rings:
+        return []
+    at = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    made = shapely.polygons(shapely.linearrings(np.concatenate(rings), indices=at))
+    usable = shapely.is_valid(made) & (shapely.area(made) > 0)
+    return [one if good else None for one, good in zip(shapely.multipolygons(made[:, None]), usable, strict=True)]
 
 
 def _union(triangles: Any) -> Any:  # noqa: ANN401 - shapely ships no types

@@ -1,5 +1,7 @@
 """``cim ingest citymodel``: city models into the store, matched to the register by footprint."""
 
+import contextlib
+import gc
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
@@ -27,10 +29,13 @@ from ingest.citymodel.match import Matched, match
 from ingest.citymodel.place import Place, horizontal_and_vertical, is_swapped
 from ingest.citymodel.records import CityObject, Head
 from ingest.rejects import RejectLog
+from ingest.report import write_report
 from ingest.source import require_file, sha256_of
 
 _BATCH_OBJECTS = 2000
 _VERSION = "citymodel-1"
+_PLACES = 200
+"""Faults that the report names; the store has all."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,9 @@ def _reader(path: Path) -> tuple[Callable[[Path], Head], Callable[[Path], Iterat
     raise UnsupportedFormatError(path, "expected CityJSON (.json, .jsonl) or CityGML (.gml, .xml)", hint="give a city model")
 
 
-def ingest_citymodel(settings: Settings, path: Path, options: CityModelOptions, *, dry_run: bool) -> pipeline.Outcome:
+def ingest_citymodel(
+    settings: Settings, path: Path, options: CityModelOptions, *, dry_run: bool, report: Path | None = None
+) -> pipeline.Outcome:  # fmt: skip
     """Store a city model: city objects, geometries per level of detail, links to the buildings of the register.
 
     Parameters
@@ -83,6 +90,8 @@ def ingest_citymodel(settings: Settings, path: Path, options: CityModelOptions, 
         See `CityModelOptions`.
     dry_run
         Check and match, write nothing.
+    report
+        Folder for the report of faults (HTML, JSON).
 
     Raises
     ------
@@ -99,9 +108,10 @@ def ingest_citymodel(settings: Settings, path: Path, options: CityModelOptions, 
         "citymodel", options.name or stem, path.name, sha256_of(path, given=(*given, _VERSION)), crs=horizontal.to_string()[:200],
         is_synthetic=options.synthetic, licence=options.licence, provider=options.provider,
     )  # fmt: skip
-    earlier = pipeline.already_loaded(settings, info)
+    earlier = None if report is not None else pipeline.already_loaded(settings, info)
     if earlier is not None:
         return earlier
+    log = RejectLog()
 
     def load(connection: Connection, dataset_id: UUID, change_set: UUID, log: RejectLog) -> tuple[Counts, dict[str, Any]]:
         city = profiles.fetch_profile(connection)
@@ -109,14 +119,29 @@ def ingest_citymodel(settings: Settings, path: Path, options: CityModelOptions, 
         swapped = is_swapped(path, horizontal, _first_vertices(path, read_objects))
         place = Place(horizontal.to_wkt(), city.projected_crs, options.shift_m, swapped)
         run = _Run(connection, info.name, dataset_id, change_set, _county(options, city), log)
-        with pipeline.stages() as stages:
+        with pipeline.stages() as stages, _no_cycles():
             step = stages.stage("city objects", "城市对象")
             for group in _groups(read_objects(path)):
                 run.take(build_batch(group, place))
                 step(len(group))
         return run.finish(head)
 
-    return pipeline.run(settings, info, load, reason=f"city model from {info.source}", dry_run=dry_run)
+    outcome = pipeline.run(settings, info, load, reason=f"city model from {info.source}", dry_run=dry_run, log=log)
+    if report is not None:
+        write_report(report, outcome, log.rejects, None, language=settings.language)
+    return outcome
+
+
+@contextlib.contextmanager
+def _no_cycles() -> Iterator[None]:
+    # A document is millions of lists without a cycle: looking for one again and again takes half of the time.
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _check_datum(path: Path, options: CityModelOptions, found: str, city: CityProfile) -> None:
@@ -144,6 +169,10 @@ def _county(options: CityModelOptions, city: CityProfile) -> str:
 
 
 def _first_vertices(path: Path, read: Callable[[Path], Iterator[CityObject]]) -> Any:  # noqa: ANN401 - numpy array
+    if read is read_cityjson.read_objects:
+        found = read_cityjson.read_sample(path)
+        if len(found):
+            return found
     for one in read(path):
         for shape in one.shapes:
             if len(shape.xyz):
@@ -174,6 +203,8 @@ class _Run:
         self._counts = {"read": 0, "accepted": 0, "unchanged": 0, "matched": 0, "buildings": 0, "geometries": 0, "invalid": 0}
         self._faults: dict[str, int] = {}
         self._types: dict[str, int] = {}
+        self._left_out: dict[str, int] = {}
+        self._places: list[dict[str, Any]] = []
 
     def take(self, batch: Batch) -> None:
         """Match, compare and write a batch."""
@@ -203,12 +234,16 @@ class _Run:
             self._counts["buildings"] += 1
             self._counts["matched"] += found is not None
         for kind in made.skipped:
-            self._log.note(f"C02 geometry of type {kind} left out")
+            self._log.note("C02")
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
         for shape in made.shapes:
             self._counts["geometries"] += 1
             self._counts["invalid"] += bool(shape.faults)
-            for code in {code for code, _ in shape.faults}:
+            for code, surface in dict(reversed(shape.faults)).items():
                 self._faults[code] = self._faults.get(code, 0) + 1
+                self._log.note(f"C{code}")
+                if len(self._places) < _PLACES:
+                    self._places.append({"object": made.key, "lod": shape.lod, "rule": f"C{code}", "surface": surface})
 
     def _write(self, fresh: list[tuple[Made, str, Matched | None]]) -> None:
         if not fresh:
@@ -265,6 +300,7 @@ class _Run:
             "format": head.format, "objects_by_type": dict(sorted(self._types.items())), "buildings": n["buildings"],
             "matched_buildings": n["matched"], "geometries": n["geometries"], "invalid_geometries": n["invalid"],
             "faults": {f"{code} {FAULTS[code]}": found for code, found in sorted(self._faults.items())}, "retired": len(gone),
+            "left_out": dict(sorted(self._left_out.items())), "faulty": self._places,
         }  # fmt: skip
         return counts, report
 

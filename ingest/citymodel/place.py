@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyproj
+import shapely
 from numpy.typing import NDArray
 
 from cim.crs import STORE_SRID, CrsError, parse_crs, transform_xy
@@ -42,6 +44,15 @@ class Place:
         east, north = transform_xy(f"EPSG:{STORE_SRID}", self.projected, lon, lat)
         z = xyz[:, 2] + self.shift_m
         return np.column_stack((lon, lat, z)), np.column_stack((east, north, z))
+
+    def to_lonlat(self, shapes: NDArray[Any]) -> NDArray[Any]:
+        """Return geometries of the city's CRS [m] in longitude and latitude [deg], shape (n,)."""
+
+        def moved(xy: Floats) -> Floats:
+            x, y = (np.ascontiguousarray(xy[:, axis]) for axis in (0, 1))
+            return np.column_stack(transform_xy(self.projected, f"EPSG:{STORE_SRID}", x, y))
+
+        return np.asarray(shapely.transform(shapes, moved), dtype=object)
 
 
 def horizontal_and_vertical(path: Path, named: str, given: str | None) -> tuple[pyproj.CRS, pyproj.CRS | None]:

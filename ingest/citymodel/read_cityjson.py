@@ -1,11 +1,14 @@
 """CityJSON 1.0 to 2.0 and CityJSON text sequences (https://www.cityjson.org/specs/2.0.1) → records."""
 
+import itertools
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from cim.errors import SourceSyntaxError, UnsupportedFormatError
 from cim.geometry.boundary import TYPES, flatten
@@ -38,9 +41,16 @@ def _is_sequence(path: Path) -> bool:
     return path.name.lower().endswith((".jsonl", ".city.jsonl"))
 
 
+_parsed_last: dict[Path, dict[str, Any]] = {}
+"""The document whose head was read: it is large, and its objects are read next."""
+
+
 def _first(path: Path) -> dict[str, Any]:
     if not _is_sequence(path):
-        return _parsed(path, path.read_bytes(), "")
+        if path not in _parsed_last:
+            _parsed_last.clear()
+            _parsed_last[path] = _parsed(path, path.read_bytes(), "")
+        return _parsed_last[path]
     with path.open("rb") as lines:
         return _parsed(path, lines.readline(), "line 1")
 
@@ -55,10 +65,30 @@ def _parsed(path: Path, text: bytes, where: str) -> dict[str, Any]:
     return document
 
 
+def read_sample(path: Path) -> NDArray[np.float64]:
+    """Return some vertices of a file in the CRS of the source, shape (n, 3); none where the first lines of a sequence have none."""
+    head = _first(path)
+    if not _is_sequence(path):
+        return _vertices(head, head, 100)
+    with path.open("rb") as lines:
+        for number, line in zip(range(2, 102), itertools.islice(lines, 1, None), strict=False):
+            found = _vertices(_parsed(path, line, f"line {number}"), head, 100) if line.strip() else np.empty((0, 3))
+            if len(found):
+                return found
+    return np.empty((0, 3))
+
+
+def _vertices(document: dict[str, Any], head: dict[str, Any], most: int | None = None) -> NDArray[np.float64]:
+    xyz = np.asarray((document.get("vertices") or [])[:most] or np.empty((0, 3)), np.float64).reshape(-1, 3)
+    transform = head.get("transform")
+    return xyz * np.asarray(transform["scale"]) + np.asarray(transform["translate"]) if transform else xyz
+
+
 def read_objects(path: Path) -> Iterator[CityObject]:
     """Yield the city objects of a file; a sequence is read line by line."""
     if not _is_sequence(path):
-        document = _parsed(path, path.read_bytes(), "")
+        document = _first(path)
+        _parsed_last.clear()
         objects = {one.key: one for one in _objects(path, document, document, "")}
         roots = {key: _root(objects, key) for key in objects}
         families = {root: n for n, root in enumerate(dict.fromkeys(roots.values()))}
@@ -85,10 +115,7 @@ def _root(objects: dict[str, CityObject], key: str) -> str:
 
 def _objects(path: Path, document: dict[str, Any], head: dict[str, Any], where: str) -> Iterator[CityObject]:
     try:
-        xyz = np.asarray(document.get("vertices") or np.empty((0, 3)), np.float64).reshape(-1, 3)
-        transform = head.get("transform")
-        if transform:
-            xyz = xyz * np.asarray(transform["scale"]) + np.asarray(transform["translate"])
+        xyz = _vertices(document, head)
         appearance = document.get("appearance") or {}
         for key, one in (document.get("CityObjects") or {}).items():
             yield _object(key, one, xyz, appearance)
@@ -117,10 +144,11 @@ def _object(key: str, one: dict[str, Any], xyz: Any, appearance: dict[str, Any])
 
 def _shape(geometry: dict[str, Any], xyz: Any, appearance: dict[str, Any]) -> Shape:  # noqa: ANN401 - numpy array
     kind = geometry["type"]
-    used = sorted({number for polygon in flatten(geometry["boundaries"], kind) for ring in polygon for number in ring})
+    rings = chain.from_iterable(flatten(geometry["boundaries"], kind))
+    used = sorted(set(chain.from_iterable(rings)))
     if used and (used[0] < 0 or used[-1] >= len(xyz)):
         raise IndexError(f"vertex {used[-1]} of {len(xyz)}")
-    number = {old: new for new, old in enumerate(used)}
+    number = dict(zip(used, range(len(used)), strict=True))
     return Shape(
         kind, str(geometry.get("lod", "")), _renumbered(geometry["boundaries"], number), xyz[used], geometry.get("semantics"),
         _appearance(geometry, appearance),
@@ -129,7 +157,7 @@ def _shape(geometry: dict[str, Any], xyz: Any, appearance: dict[str, Any]) -> Sh
 
 def _renumbered(value: Any, number: dict[int, int]) -> Any:  # noqa: ANN401 - nested lists
     if value and isinstance(value[0], int):
-        return [number[one] for one in value]
+        return [*map(number.__getitem__, value)]
     return [_renumbered(one, number) for one in value]
 
 

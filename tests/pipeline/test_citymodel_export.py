@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from cjio import cityjson
 
 from cim.db import engine
 from tests.pipeline.test_citymodels import PROFILE
@@ -77,6 +78,12 @@ def test_a_cityjson_file_comes_out_as_it_went_in(town, real_data, tmp_path, name
     source = json.loads(path.read_text(encoding="utf-8"))
     assert faults(made) == []
     assert report["rows"] == len(source["CityObjects"])
+    with (tmp_path / "out.city.json").open(encoding="utf-8") as file:
+        theirs = cityjson.CityJSON(file=file)
+    assert f"EPSG:{theirs.get_epsg()}" == crs
+    assert len(theirs.j["CityObjects"]) == len(source["CityObjects"])
+    # cjio takes out what nothing points at: there must be nothing.
+    assert theirs.remove_orphan_vertices() == 0
     # Half a step of the millimetre grid on each axis, and the way through degrees.
     assert_same(plain(made), plain(source), within_m=0.0006)
 

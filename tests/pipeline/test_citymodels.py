@@ -1,6 +1,8 @@
 """City models of real cities into the store: objects, geometries, faults, links to the register."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import shapely
 
 from cim.crs import transform_xy
 from cim.db import engine
+from ingest.citymodel import read_citygml, read_cityjson
 from tests.support.cli import run_cim
 
 PROFILE = """
@@ -124,6 +127,74 @@ def test_real_models_load_whole(town, real_data, name, more, objects, faults):
     assert made["rejected"] == 0
     if faults is not None:
         assert made["invalid_geometries"] == faults
+
+
+def test_the_report_tells_faults_by_rule_in_both_languages_and_where_they_are(town, real_data, tmp_path):
+    made = load(town, real_data / "citymodels" / "delft_3dbag.city.json", "--report", tmp_path / "report")
+    document = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    told = {one["rule"]: one for one in document["rules"]}
+    # The blocks of LoD1 in this file of 3DBAG have no ground surface where they touch: their shells are open.
+    assert told["C302"]["warnings"] == made["warnings_by_rule"]["C302"] == 160
+    assert (told["C302"]["en"], told["C302"]["zh"]) == ("a shell is closed", "外壳闭合")
+    place = document["facts"]["faulty"][0]
+    assert set(place) == {"object", "lod", "rule", "surface"}
+    with engine.connect(town) as connection:
+        rules = connection.execute(
+            """SELECT r.faults FROM representation r JOIN city_object o ON o.code = r.object_code
+               WHERE o.source_key = %s AND r.lod = %s AND r.valid_to IS NULL""",
+            [place["object"], place["lod"]],
+        ).fetchone()[0]
+    assert place["rule"].removeprefix("C") in {one["rule"] for one in rules}
+    assert "外壳闭合" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8") or "a shell is closed" in (
+        tmp_path / "report" / "report.html"
+    ).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "gml"])
+def test_memory_does_not_grow_with_the_file(tmp_path, kind):
+    def write(n):
+        path = tmp_path / f"{n}.{kind}"
+        square = [[0, 0, 0], [9, 0, 0], [9, 9, 0], [0, 9, 0]]
+        with path.open("w", encoding="utf-8") as out:
+            if kind == "jsonl":
+                transform = {"scale": [1, 1, 1], "translate": [0, 0, 0]}
+                out.write(
+                    json.dumps({"type": "CityJSON", "version": "2.0", "transform": transform, "CityObjects": {}, "vertices": []}) + "\n"
+                )
+                geometry = [{"type": "MultiSurface", "lod": "1", "boundaries": [[[0, 1, 2, 3]]]}]
+                for number in range(n):
+                    one = {f"K{number}": {"type": "Building", "attributes": {"text": "x" * 500}, "geometry": geometry}}
+                    out.write(json.dumps({"type": "CityJSONFeature", "id": f"K{number}", "CityObjects": one, "vertices": square}) + "\n")
+            else:
+                out.write('<CityModel xmlns="http://www.opengis.net/citygml/2.0" xmlns:b="http://www.opengis.net/citygml/building/2.0" '
+                          'xmlns:gml="http://www.opengis.net/gml">')  # fmt: skip
+                places = " ".join(str(value) for point in [*square, square[0]] for value in point)
+                for number in range(n):
+                    out.write(f'<cityObjectMember><b:Building gml:id="K{number}"><gml:name>{"x" * 500}</gml:name><b:lod1MultiSurface>'
+                              f"<gml:MultiSurface><gml:surfaceMember><gml:Polygon><gml:exterior><gml:LinearRing><gml:posList>{places}"
+                              "</gml:posList></gml:LinearRing></gml:exterior></gml:Polygon></gml:surfaceMember></gml:MultiSurface>"
+                              "</b:lod1MultiSurface></b:Building></cityObjectMember>")  # fmt: skip
+                out.write("</CityModel>")
+        return path
+
+    read = read_cityjson.read_objects if kind == "jsonl" else read_citygml.read_objects
+
+    def peak(n):
+        path = write(n)
+        # In a process of its own: the parsers keep memory that Python does not count.
+        script = (
+            "import resource, sys; from pathlib import Path; "
+            f"from {read.__module__} import read_objects; "
+            f"n = sum(1 for _ in read_objects(Path({str(path)!r}))); "
+            "print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        count, kilobytes = map(int, done.stdout.split())
+        assert count == n
+        return kilobytes
+
+    # Ten times the file (10 MB and more), and the peak moves by less than a tenth of it.
+    assert peak(20_000) - peak(2_000) < 2_000
 
 
 @pytest.mark.parametrize(
