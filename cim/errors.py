@@ -18,6 +18,7 @@ Tree::
         MigrationError
         NotFoundError
         ConflictError
+          IncompleteNetworkError
         StorageFullError
       CodeError
       RemoteError
@@ -172,6 +173,12 @@ class ConflictError(StoreError):
     """The write contradicts what is in the store."""
 
     code = "store.conflict"
+
+
+class IncompleteNetworkError(ConflictError):
+    """A network lacks what a hydraulic model needs; the message names the parts."""
+
+    code = "store.incomplete_network"
 
 
 class StorageFullError(StoreError):

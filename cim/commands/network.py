@@ -167,6 +167,14 @@ def link(
     emit({**data, "dry_run": dry_run}, as_json=as_json, text=counts("Service links 用户接入", data))
 
 
+def _number_of(option: str, told: str, expected: str) -> float:
+    """Return the number of CODE=NUMBER."""
+    try:
+        return float(told.partition("=")[2])
+    except ValueError:
+        raise InvalidParameterError(option, told, expected) from None
+
+
 @app.command()
 def simulate(
     ctx: typer.Context,
@@ -193,13 +201,8 @@ def simulate(
     from cim.db.network_pressure import simulate_pressure
     from cim.hydraulics.rain import design_storm, read_rain
 
-    losses = {}
-    for one in burst:
-        code, _, litres = one.partition("=")
-        try:
-            losses[code] = float(litres)
-        except ValueError:
-            raise InvalidParameterError("--burst", one, "CODE=LITRES, for example WA420111-N2026000007=20") from None
+    expected = "CODE=LITRES, for example WA420111-N2026000007=20"
+    losses = {one.partition("=")[0]: _number_of("--burst", one, expected) for one in burst}
     if rain is not None and storm is not None:
         raise InvalidParameterError("--rain", str(rain), "--rain or --storm, not both")
     falls, step = read_rain(rain) if rain else design_storm(storm, years, minutes) if storm else ([], 5.0)
@@ -228,20 +231,31 @@ def export(
     kind: str = Kind,
     form: str = typer.Option("gpkg", "--format", help="gpkg, cjj61, epanet or swmm."),
     dataset: str | None = typer.Option(None, "--dataset", help="One dataset; default: all, for models the newest."),
+    demand: float | None = typer.Option(None, "--demand", min=0, help="Litres per customer and day, for a new EPANET model of a survey."),
+    head: list[str] = typer.Option([], "--head", help="CODE=METRES: head of a source, for the same; may be repeated."),
+    roughness: float | None = typer.Option(
+        None, "--roughness", min=1, max=200, help="Hazen-Williams C of unknown materials, for the same."
+    ),
     as_json: bool = AsJson,
 ) -> None:
     """Write a network as GeoPackage, as CJJ 61 tables, or as a model for EPANET or SWMM with the present state of its parts.
 
+    A surveyed water network becomes a new EPANET model under the assumptions told; what is missing is named, and nothing is written.
+
     Example: cim network export model.inp --kind water --format epanet
     """
     from cim.db.network_export import export_network
+    from cim.exchange.epanet_new import Assumptions
 
+    heads = {code: _number_of("--head", one, "CODE=METRES, for example WA420111-N2026000001=75") for one in head
+             for code in [one.partition("=")[0]]}  # fmt: skip
+    assumptions = None if demand is None else Assumptions(demand, heads, roughness)
     settings = settings_from(ctx)
     migrate.require_current(settings)
     if not out.parent.is_dir():
         raise InvalidParameterError("OUT", str(out), "a place in a folder that is there")
     with engine.connect(settings) as connection:
-        data = export_network(connection, check_kind(kind), dataset, form, out)
+        data = export_network(connection, check_kind(kind), dataset, form, out, assumptions=assumptions)
     emit(data, as_json=as_json, text=counts("Export 导出", data))
 
 

@@ -8,7 +8,9 @@ import numpy as np
 from cim.crs import transform_xy
 from cim.db import networks, profiles
 from cim.db.engine import Connection
+from cim.db.network_draft import draft
 from cim.errors import InvalidParameterError, NotFoundError
+from cim.exchange.epanet_new import Assumptions
 from cim.exchange.network_inp import Written, write_epanet, write_swmm
 from cim.exchange.network_tables import write_cjj61, write_package
 
@@ -32,7 +34,9 @@ def _rows(connection: Connection, query: str, kind: str, dataset: str | None) ->
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def export_network(connection: Connection, kind: str, dataset: str | None, form: str, path: Path) -> dict[str, Any]:
+def export_network(
+    connection: Connection, kind: str, dataset: str | None, form: str, path: Path, *, assumptions: Assumptions | None = None
+) -> dict[str, Any]:
     """Write a network.
 
     Parameters
@@ -45,9 +49,12 @@ def export_network(connection: Connection, kind: str, dataset: str | None, form:
         One dataset; None = all, for models the newest.
     form
         epanet, swmm: the model as received with the present diameters, lengths, levels, roughness and states, without what is abandoned;
+        A water network that never was a model is drafted as one for EPANET;
         cjj61: tables with their profile, in the city's projected CRS; gpkg: every column.
     path
         File, or folder of the tables.
+    assumptions
+        For a draft: what the survey does not say.
 
     Returns
     -------
@@ -59,10 +66,14 @@ def export_network(connection: Connection, kind: str, dataset: str | None, form:
     NotFoundError
         There is no such network or model.
     InvalidParameterError
-        Unknown format, a model of another engine, or the folder is not empty.
+        Unknown format, a model of another engine, the folder is not empty, or a draft needs assumptions.
+    IncompleteNetworkError
+        A draft lacks data; names the parts.
     """
     if form not in FORMATS:
         raise InvalidParameterError("--format", form, f"one of {', '.join(FORMATS)}")
+    if form == "epanet" and not networks.has_model(connection, kind, dataset):
+        return _draft(connection, kind, dataset, path, assumptions)
     if form in ("epanet", "swmm"):
         return _model(connection, kind, dataset, form, path)
     points, lines = (_rows(connection, query, kind, dataset) for query in (_NODES, _EDGES))
@@ -76,13 +87,33 @@ def export_network(connection: Connection, kind: str, dataset: str | None, form:
     if len(references) > 1:
         raise InvalidParameterError("--dataset", str(dataset), f"one dataset: depths run to {' and '.join(references)} here")
     city = profiles.fetch_profile(connection)
-    x, y = transform_xy("EPSG:4490", city.projected_crs, np.array([r["x"] for r in points]), np.array([r["y"] for r in points]))
-    for row, east, north in zip(points, x, y, strict=True):
-        row |= {"x": float(east), "y": float(north)}
+    _project(points, city.projected_crs)
     counts = write_cjj61(
         path, kind, points, lines, crs=city.projected_crs, vertical_datum=city.vertical_datum, county=points[0]["county_code"]
     )
     return {"written": str(path), **counts}
+
+
+def _project(points: list[dict[str, Any]], crs: str) -> None:
+    x, y = transform_xy("EPSG:4490", crs, np.array([r["x"] for r in points]), np.array([r["y"] for r in points]))
+    for row, east, north in zip(points, x, y, strict=True):
+        row |= {"x": float(east), "y": float(north)}
+
+
+def _draft(connection: Connection, kind: str, dataset: str | None, path: Path, assumptions: Assumptions | None) -> dict[str, Any]:
+    points, lines = (_rows(connection, query, kind, dataset) for query in (_NODES, _EDGES))
+    if not points:
+        raise NotFoundError(f"no {kind} network{f' of dataset {dataset}' if dataset else ''} in the store", hint="cim network summary")
+    _project(points, profiles.fetch_profile(connection).projected_crs)
+    made, report = draft(points, lines, assumptions, kind=kind, dataset=dataset)
+    _write(path, made.text.encode())
+    return {"written": str(path), **report}
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
 
 
 def current_model(connection: Connection, kind: str, dataset: str | None, form: str) -> tuple[str, Written, bytes, tuple[int, int]]:
@@ -110,9 +141,7 @@ def current_model(connection: Connection, kind: str, dataset: str | None, form: 
 
 def _model(connection: Connection, kind: str, dataset: str | None, form: str, path: Path) -> dict[str, Any]:
     name, made, content, (points, lines) = current_model(connection, kind, dataset, form)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
+    _write(path, content)
     return {
         "written": str(path), "model": name, "points": points, "lines": lines, "changed": sorted(made.changed), "removed": made.removed,
         "still_named_by_controls": made.mentioned,

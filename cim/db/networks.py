@@ -150,6 +150,13 @@ def find_model(connection: Connection, kind: str, dataset: str | None) -> tuple[
     return row[0], str(row[1]), str(row[2])
 
 
+def has_model(connection: Connection, kind: str, dataset: str | None) -> bool:
+    """Tell whether there is a hydraulic model of a kind and dataset (None = any)."""
+    query = "SELECT EXISTS (SELECT 1 FROM network_source_model WHERE kind = %s AND (%s::text IS NULL OR dataset = %s))"
+    row = connection.execute(query, [kind, dataset, dataset]).fetchone()
+    return bool(row and row[0])
+
+
 def fetch_model(connection: Connection, kind: str, dataset: str | None) -> tuple[str, str, bytes]:
     """Return dataset, format and bytes of the newest model of a kind, as it was received.
 

@@ -9,6 +9,7 @@ from cim.db import networks
 from cim.db.network_export import FORMATS, export_network
 from cim.db.network_pressure import PressureModels
 from cim.errors import InvalidParameterError
+from cim.exchange.epanet_new import Assumptions
 from cim.hydraulics.rain import design_storm
 from cim.process_library.network_support import CODES, KIND, POINT, RESULT, last_change, require_visible
 from cim.processes import ASYNC, Context, File, Input, Output, Process
@@ -49,6 +50,12 @@ def _simulate(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
     return {"result": found}
 
 
+def _assumed(inputs: dict[str, Any]) -> Assumptions | None:
+    if "demand_l_d" not in inputs:
+        return None
+    return Assumptions(inputs["demand_l_d"], inputs["heads_m"], inputs.get("roughness"))
+
+
 def _export(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
     kind, form = inputs["kind"], inputs["format"]
     require_visible(context, kind)
@@ -59,7 +66,7 @@ def _export(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
     context.report(5, f"writing {name}")
     with context.connection() as connection:
         if form != "cjj61":
-            report = export_network(connection, kind, inputs.get("dataset"), form, context.folder / name)
+            report = export_network(connection, kind, inputs.get("dataset"), form, context.folder / name, assumptions=_assumed(inputs))
         else:
             tables = context.folder / "tables"
             # A job may run twice: what an earlier try left is in the way.
@@ -137,6 +144,21 @@ OFFERED = (
             "kind": KIND,
             "format": Input(Names(en="Format", zh="格式"), {"enum": list(FORMATS), "default": "gpkg"}, required=False),
             "dataset": _DATASET,
+            "demand_l_d": Input(
+                Names(en="Litres per customer and day, for a new EPANET model of a survey", zh="人均日用水量(升),由普查数据建模时用"),
+                {"type": "number", "minimum": 0, "maximum": 1_000_000},
+                required=False,
+            ),
+            "heads_m": Input(
+                Names(en="Head of each source [m], for the same", zh="各水源水头(米)"),
+                {"type": "object", "additionalProperties": {"type": "number"}, "maxProperties": 1000, "default": {}},
+                required=False,
+            ),
+            "roughness": Input(
+                Names(en="Hazen-Williams C of unknown materials, for the same", zh="未知材质的海曾-威廉系数"),
+                {"type": "number", "minimum": 1, "maximum": 200},
+                required=False,
+            ),
         },
         outputs={
             "file": Output(Names(en="The file", zh="文件"), {"type": "string", "contentMediaType": "application/octet-stream"}),

@@ -107,3 +107,19 @@ def test_inside_and_outside_of_a_service_area_are_the_whole(demo_city, views):
     assert found["from"]
     wrong = run_cim(demo_city[0], "network", "service-area", "--kind", "water", "--within", "60", "--json")
     assert wrong.code == 1
+
+
+def test_the_water_of_the_sample_city_becomes_a_model_that_epanet_solves(demo_city, views, tmp_path):
+    epanet = pytest.importorskip("cim.hydraulics.epanet")
+    view = views["water"]
+    heads = [part for code in view.codes("node", view.sources) for part in ("--head", f"{code}=75")]
+    out = tmp_path / "city.inp"
+    told = ask(demo_city[0], "export", str(out), "--kind", "water", "--format", "epanet", "--demand", "20000", *heads)
+    assert (told["points"], told["lines"], told["points_left_out"]) == (view.graph.n_nodes, view.graph.n_edges, 0)
+    with epanet.EpanetModel(out.read_bytes()) as model:
+        found = model.solve()
+    drawn = found.demand_l_s[found.demand_l_s > 0].sum()
+    assert drawn == pytest.approx(told["demand_l_s"], rel=1e-4)
+    # A connection is a building here; what is drawn comes out of the sources, and nothing stands above their head.
+    assert -found.demand_l_s[found.demand_l_s < 0].sum() == pytest.approx(drawn, rel=1e-3)
+    assert found.head_m.max() <= 75.001
