@@ -38,6 +38,7 @@ _WHERE_LOADED = ("city_object", "planning_control")
 _CONTRACT_BUILDINGS = (
     "code", "name", "address", "division_code", "height_m", "ground_elevation_m", "storeys_above", "storeys_below", "use", "structure",
     "year_built", "footprint_area_m2", "floor_area_m2", "safety_grade", "status", "source_dataset", "version", "valid_from",
+    "ground_mean_m", "ground_max_m",
 )  # fmt: skip
 
 

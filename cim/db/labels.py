@@ -43,7 +43,9 @@ KINDS: dict[str, tuple[str, str]] = {
 
 FIELDS: dict[str, tuple[str, str]] = {
     "code": ("Code", "编码"), "name": ("Name", "名称"), "address": ("Address", "地址"), "division_code": ("Division", "所属区划"),
-    "height_m": ("Height", "高度"), "ground_elevation_m": ("Ground elevation", "地面高程"), "storeys_above": ("Storeys above ground", "地上层数"),
+    "height_m": ("Height", "高度"), "ground_elevation_m": ("Ground elevation", "地面高程"),
+    "ground_mean_m": ("Mean ground elevation", "地面平均高程"), "ground_max_m": ("Highest ground elevation", "地面最高高程"),
+    "ground_min_m": ("Lowest ground elevation", "地面最低高程"), "storeys_above": ("Storeys above ground", "地上层数"),
     "storeys_below": ("Storeys below ground", "地下层数"), "use": ("Use", "用途"), "structure": ("Structure", "结构类型"),
     "year_built": ("Year of completion", "建成年份"), "footprint_area_m2": ("Footprint area", "基底面积"),
     "floor_area_m2": ("Floor area", "建筑面积"), "safety_grade": ("Safety grade", "安全等级"), "status": ("Status", "状态"),

@@ -15,6 +15,7 @@ from cim.db import buildings as register
 from cim.db import deferred, divisions, profiles, reference
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
+from cim.db.rasters import stored_rasters
 from cim.errors import GeometryError
 from cim.personal import cipher_from
 from cim.settings import Settings
@@ -30,7 +31,6 @@ from ingest.census.run import CensusRun
 from ingest.census.scan import KeyIndex, Scan, repeated_keys
 from ingest.census.write import SCHEME, Written, write
 from ingest.layer import BATCH, GEOMETRY, SurveyLayer, open_layer
-from ingest.raster.stored import stored_rasters
 from ingest.rejects import RejectLog
 from ingest.report import write_report
 from ingest.report_map import ReportedFeatures

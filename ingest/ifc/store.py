@@ -21,6 +21,7 @@ from ingest.ifc.mapping import ModelRows, build_rows
 from ingest.ifc.meshing import Meshes
 from ingest.ifc.options import UploadOptions
 from ingest.ifc.shape_store import save_shapes
+from ingest.raster import ground
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def load_model(settings: Settings, load: Load, *, dry_run: bool) -> dict[str, An
         _keep_file(load.report.text.path, settings.models_dir / f"{load.report.text.sha256}.ifc")
     with engine.connect(settings) as connection:
         summary = _write(connection, load)
+        ground.of_new_model(connection, settings, summary["code"])
         if dry_run:
             connection.rollback()
     return summary

@@ -9,6 +9,7 @@ from cim.crs import parse_crs, transform_box
 from cim.db import divisions, engine, migrate, network_links, networks, profiles
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
+from cim.db.rasters import stored_rasters
 from cim.errors import ConfigError, MappingError, MissingCrsError, UnsupportedFormatError
 from cim.profile import CityProfile
 from cim.settings import Settings
@@ -26,7 +27,6 @@ from ingest.network.report import report_network
 from ingest.network.survey import Survey
 from ingest.network.swmm import map_swmm
 from ingest.network.write import Writer
-from ingest.raster.stored import stored_rasters
 from ingest.rejects import RejectLog
 from ingest.source import require_file, sha256_of
 

@@ -14,15 +14,14 @@ from cim.db import profiles
 from cim.db import rasters as rows
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
+from cim.db.rasters import stored_rasters
 from cim.errors import GeometryError, SourceError
-from cim.geometry.footprint import footprints_from_wkb
 from cim.raster.cog import write_cog
-from cim.raster.surface import Surface
 from cim.settings import Settings
 from ingest import pipeline
 from ingest.raster import mosaic
+from ingest.raster.ground import Changed, update_ground
 from ingest.raster.source import UNITS, Sheet, footprint_of, one_of, read_sheet
-from ingest.raster.stored import stored_rasters
 from ingest.rejects import RejectLog
 from ingest.source import sha256_of
 
@@ -115,6 +114,7 @@ def ingest_terrain(settings: Settings, files: Sequence[Path], options: TerrainOp
                 hint=f"pass --shift METRES (added to reach {city.vertical_datum}), or convert the raster",
             )  # fmt: skip
         others = list(stored_rasters(connection, settings, but=info.name))
+        before = [settings.rasters_dir / file for _, file in rows.fetch_files(connection, "terrain")]
         cells = _store(sheets, grid, target, unit, options, dry_run=dry_run)
         share = cells.n_valid / cells.n_all
         if share < _MOSTLY_EMPTY:
@@ -129,8 +129,11 @@ def ingest_terrain(settings: Settings, files: Sequence[Path], options: TerrainOp
             "min_m": cells.low, "max_m": cells.high, "n_sources": len(sheets), "footprint": footprint_of(grid.crs, grid.bounds),
         }  # fmt: skip
         rows.save_raster(connection, dataset_id, facts)
-        changed = 0 if dry_run else update_ground(connection, [target, *others], facts["footprint"], change_set)
-        report = {"buildings_with_new_ground": changed, "min_m": cells.low, "max_m": cells.high, "valid_share": share}
+        changed = Changed() if dry_run else update_ground(connection, before, [target, *others], facts["footprint"], change_set)
+        report = {
+            "buildings_with_new_ground": changed.buildings, "network_points_with_new_ground": changed.network_points,
+            "models_with_new_ground": changed.models, "min_m": cells.low, "max_m": cells.high, "valid_share": share,
+        }  # fmt: skip
         return Counts(len(sheets), len(sheets), 0, 0), report
 
     return pipeline.run(settings, info, load, reason=f"terrain from {info.source}", dry_run=dry_run)
@@ -162,20 +165,3 @@ def _store(
             stages.stage("pyramid", "金字塔")
             write_cog(source, target)
     return cells
-
-
-def update_ground(connection: Connection, rasters: Sequence[Path], footprint: str, change_set: UUID) -> int:
-    """Write lowest, mean and highest ground of the buildings inside a box; return how many changed.
-
-    Parameters
-    ----------
-    rasters
-        Elevation rasters, the preferred one first.
-    footprint
-        Box as hexadecimal EWKB, EPSG:4490.
-    """
-    codes, shapes = rows.fetch_footprints(connection, footprint)
-    if not codes:
-        return 0
-    ground = Surface(rasters).under(footprints_from_wkb(shapes))
-    return rows.update_ground(connection, codes, (ground.low, ground.mean, ground.high), change_set)

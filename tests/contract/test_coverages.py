@@ -291,3 +291,31 @@ def test_conformance_and_openapi_tell_of_coverages_and_queries(town):
         assert "get" in paths[f"/collections/terrain-ground/{name}"]
     known = {one["name"] for one in paths["/collections/terrain-ground/radius"]["get"]["parameters"]}
     assert known == {"coords", "within", "within-units", "crs", "parameter-name", "f"}
+
+
+def executed(url, process, inputs, status=200):
+    found, _, body = ask(
+        f"{url}/processes/{process}/execution", method="POST", body=json.dumps({"inputs": inputs}).encode(),
+        headers={"Content-Type": "application/json"},
+    )  # fmt: skip
+    assert found == status, body[:400]
+    return json.loads(body)
+
+
+def test_processes_of_the_terrain_answer_as_the_plane_says(town):
+    a, b = lonlat(40, 60), lonlat(70, 20)
+    rows = executed(town[1], "terrain-profile", {"line": [a, b], "step_m": 25})["profile"]
+    assert rows[-1]["distance_m"] == pytest.approx(250, abs=0.1)
+    assert rows[-1]["ground_m"] - rows[0]["ground_m"] == pytest.approx(25, abs=0.02)
+    seen = executed(town[1], "terrain-viewshed", {"observer": lonlat(60, 50), "observer_m": 20, "reach_m": 100, "cell_m": 5})
+    # All of a circle of 100 m is seen on a plane.
+    assert seen["seen_m2"] == pytest.approx(np.pi * 100**2, rel=0.05)
+    assert seen["area"]["type"] == "MultiPolygon"
+    (w, s), (e, n) = lonlat(30, 70), lonlat(90, 30)
+    lines = executed(town[1], "terrain-contours", {"bbox": [w, s, e, n], "interval_m": 5})["contours"]["features"]
+    for line in lines:
+        x, y = TO_LONLAT.transform(*np.array(line["geometry"]["coordinates"]).T, direction="INVERSE")
+        ground = 20 + (x - WEST) * 0.1 + (y - (NORTH - ROWS * STEP)) * 0.05
+        assert ground == pytest.approx(np.full(len(x), line["properties"]["elevation_m"]), abs=0.02)
+    assert len(lines) >= 5
+    assert "corner" in executed(town[1], "terrain-contours", {"bbox": [e, s, w, n], "interval_m": 5}, 400)["detail"]
