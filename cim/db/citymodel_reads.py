@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import orjson
 from psycopg import sql as pg
+from psycopg.types.json import set_json_loads
 
 from cim.db.engine import Connection
 from cim.exchange.citymodel import Models, StoredObject, StoredShape
@@ -19,6 +21,7 @@ def models_of_buildings(connection: Connection, moment: datetime | None) -> Mode
     moment
         State that is wanted, None = now.
     """
+    set_json_loads(orjson.loads, connection)
 
     def read(codes: Sequence[str]) -> list[StoredObject]:
         return _objects(connection, codes, moment, "building_code", set())
@@ -31,6 +34,7 @@ def models_by_code(connection: Connection, moment: datetime | None) -> Models:
     statement = pg.SQL("SELECT source_key FROM {} AS o WHERE status = 'existing' GROUP BY 1 HAVING count(*) > 1").format(
         _objects_at(moment)
     )
+    set_json_loads(orjson.loads, connection)
     shared = {row[0] for row in connection.execute(statement, {"moment": moment}).fetchall()}
 
     def read(codes: Sequence[str]) -> list[StoredObject]:

@@ -42,8 +42,17 @@ def save_rows(connection: Connection, table: str, columns: dict[str, str], rows:
 
 def copy_rows(connection: Connection, table: str, columns: dict[str, str], rows: Iterable[Row]) -> None:
     """Append rows to a table."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns)))
-    wrapped = {name for name, kind in columns.items() if kind == "jsonb"}
+    # Geometry comes as hexadecimal text; everything else goes the short way.
+    is_binary = "geometry" not in columns.values()
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    form = sql.SQL(" WITH (FORMAT BINARY)") if is_binary else sql.SQL("")
+    statement = sql.SQL("COPY {} ({}) FROM STDIN{}").format(sql.Identifier(table), names, form)
+    wrapped = [kind == "jsonb" for kind in columns.values()]
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        if is_binary:
+            copy.set_types(list(columns.values()))
         for row in rows:
-            copy.write_row([Jsonb(row[n], orjson.dumps) if n in wrapped and row.get(n) is not None else row.get(n) for n in columns])
+            values = map(row.get, columns)
+            copy.write_row(
+                [Jsonb(value, orjson.dumps) if wrap and value is not None else value for value, wrap in zip(values, wrapped, strict=True)]
+            )

@@ -5,6 +5,7 @@ import gc
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,9 +122,9 @@ def ingest_citymodel(
         run = _Run(connection, info.name, dataset_id, change_set, _county(options, city), log)
         with pipeline.stages() as stages, _no_cycles():
             step = stages.stage("city objects", "城市对象")
-            for group in _groups(read_objects(path)):
-                run.take(build_batch(group, place))
-                step(len(group))
+            for batch in _ahead(build_batch(group, place) for group in _groups(read_objects(path))):
+                run.take(batch)
+                step(len(batch.objects))
         return run.finish(head)
 
     outcome = pipeline.run(settings, info, load, reason=f"city model from {info.source}", dry_run=dry_run, log=log)
@@ -190,6 +191,15 @@ def _groups(objects: Iterator[CityObject]) -> Iterator[list[CityObject]]:
             group = []
     if group:
         yield group
+
+
+def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield batches while a thread makes the next one: geometry is computed while the store writes."""
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = worker.submit(next, batches, None)
+            yield batch
 
 
 class _Run:
