@@ -14,6 +14,7 @@ Tree::
         GeometryError
       StoreError
         StoreUnavailableError
+          TileStoreUnavailableError
         ClusterError
         MigrationError
         NotFoundError
@@ -149,6 +150,12 @@ class StoreUnavailableError(StoreError):
 
     code = "store.unavailable"
     retryable = True
+
+
+class TileStoreUnavailableError(StoreUnavailableError):
+    """The bucket of the tiles does not answer or refuses; trying again later may succeed."""
+
+    code = "store.tiles_unavailable"
 
 
 class ClusterError(StoreError):

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from cim.db.published import Box, Tileset, fetch_tilesets
 from cim.errors import ConfigError, NotFoundError
 from cim.geoid import Geoid, geoid_of
+from cim.remote_files import reaching
 from ogc_api.access import principal_of
 from ogc_api.layer_access import require_file, visible_layers
 from ogc_api.parameters import refuse_unknown
@@ -53,7 +54,7 @@ class TileStore:
     def __init__(self, url: str) -> None:
         # Another process writes: what was listed once is not what is there.
         self._files, root = fsspec.core.url_to_fs(url, **({"use_listings_cache": False} if "://" in url else {}))
-        self._root = root.rstrip("/")
+        self._url, self._root = url, root.rstrip("/")
 
     def read(self, path: str) -> tuple[bytes, str]:
         """Return a file and its entity tag.
@@ -65,15 +66,17 @@ class TileStore:
         """
         full = self._full(path)
         try:
-            tag = self._tag(full)
-            return self._files.cat_file(full), tag
+            with reaching(self._url, path, is_refusal_missing=True):
+                tag = self._tag(full)
+                return self._files.cat_file(full), tag
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
             raise NotFoundError(f"no tile {path[:200]!r}") from error
 
     def tag(self, path: str) -> str:
         """Return the entity tag of a file without reading it; errors as `read`."""
         try:
-            return self._tag(self._full(path))
+            with reaching(self._url, path, is_refusal_missing=True):
+                return self._tag(self._full(path))
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             raise NotFoundError(f"no tile {path[:200]!r}") from error
 

@@ -119,21 +119,25 @@ def list_(ctx: typer.Context, as_json: bool = AsJson) -> None:
 def export(
     ctx: typer.Context,
     layer: str = typer.Argument(help="Layer: buildings, bim/<model code>, networks/<kind>."),
-    target: Path = typer.Argument(help="File to write, *.3tz; a new folder with --b3dm."),
+    target: Path = typer.Argument(help="File to write, *.3tz; a new folder with --b3dm or --implicit."),
     b3dm: bool = typer.Option(False, "--b3dm", help="3D Tiles 1.0 with b3dm contents, for old clients."),
+    implicit: bool = typer.Option(False, "--implicit", help="3D Tiles 1.1 as an implicit quadtree with subtrees."),
     as_json: bool = AsJson,
     dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be written and write nothing."),
 ) -> None:
-    """Write a layer to one file (3TZ: a ZIP with an index), or as 3D Tiles 1.0.
+    """Write a layer to one file (3TZ: a ZIP with an index), as 3D Tiles 1.0, or as an implicit quadtree.
 
     Example: cim tiles export buildings city.3tz
     """
     from tiles.archive import write_3tz
+    from tiles.implicit import write_implicit
     from tiles.legacy import write_b3dm
 
-    if not b3dm and target.suffix != ".3tz":
+    if b3dm and implicit:
+        raise typer.BadParameter("cannot be combined with --b3dm", param_hint="--implicit")
+    if not b3dm and not implicit and target.suffix != ".3tz":
         raise typer.BadParameter(f"found {target.name}, expected a name that ends in .3tz", param_hint="TARGET")
-    write = write_b3dm if b3dm else write_3tz
+    write = write_b3dm if b3dm else write_implicit if implicit else write_3tz
     n = 0 if dry_run else write(settings_from(ctx), layer, target)
     emit(
         {"layer": layer, "target": str(target), "files": n},

@@ -10,6 +10,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from cim.errors import TileError
+from cim.remote_files import reaching
 
 
 class TileStore:
@@ -19,12 +20,18 @@ class TileStore:
     ----------
     url
         Folder or fsspec URL.
+
+    Raises
+    ------
+    TileStoreUnavailableError
+        From every method: a bucket does not answer or refuses.
     """
 
     def __init__(self, url: str) -> None:
         # Another process writes too: what was listed once is not what is there.
         fs, root = fsspec.core.url_to_fs(url, **({"use_listings_cache": False} if "://" in url else {}))
         self._fs: Any = fs
+        self._url = url
         self._root = str(root).rstrip("/")
         self._is_local = isinstance(fs, LocalFileSystem)
 
@@ -37,7 +44,8 @@ class TileStore:
         """Write a file."""
         path = self._path(name)
         if not self._is_local:
-            self._fs.pipe_file(path, content)
+            with reaching(self._url, name):
+                self._fs.pipe_file(path, content)
             return
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -76,23 +84,27 @@ class TileStore:
             It is not there.
         """
         try:
-            return bytes(self._fs.cat_file(self._path(name)))
+            with reaching(self._url, name):
+                return bytes(self._fs.cat_file(self._path(name)))
         except FileNotFoundError as error:
             raise TileError(f"tile store: {name} is missing", hint="cim tiles build --force") from error
 
     def exists(self, name: str) -> bool:
         """Tell whether a file is there."""
-        return bool(self._fs.exists(self._path(name)))
+        with reaching(self._url, name):
+            return bool(self._fs.exists(self._path(name)))
 
     def names(self, folder: str) -> set[str]:
         """Return the files below a folder, relative to the root."""
         path = self._path(folder)
-        if not self._fs.exists(path):
-            return set()
-        return {str(found)[len(self._root) + 1 :] for found in self._fs.find(path)}
+        with reaching(self._url, folder):
+            if not self._fs.exists(path):
+                return set()
+            return {str(found)[len(self._root) + 1 :] for found in self._fs.find(path)}
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is gone already is fine."""
         path = self._path(name)
-        if self._fs.exists(path):
-            self._fs.rm_file(path)
+        with reaching(self._url, name):
+            if self._fs.exists(path):
+                self._fs.rm_file(path)

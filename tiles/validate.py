@@ -17,7 +17,7 @@ from cim import geoid
 from cim.db import engine, superseded, tilesets
 from cim.errors import TileError
 from cim.settings import Settings
-from tiles import proof
+from tiles import proof, subtrees
 from tiles.glb_read import Floats, Glb
 from tiles.store import TileStore
 
@@ -42,7 +42,7 @@ class Report:
     largest_offset_m
         Largest distance of a decoded vertex from its place in the store [m].
     unchecked
-        Contents of kinds that are not looked into (point clouds, composites, implicit tiling …).
+        Contents of kinds that are not looked into (point clouds, composites, implicit tiling of other than quadtrees of boxes …).
     faults
         In words, with their place.
     """
@@ -168,6 +168,7 @@ class Checker:
         self.codes: Counter[str] = Counter()
         self.files: set[str] = set()
         self._open: list[str] = []
+        self._schema: dict[str, Any] = {}
 
     def document(self, path: str, parent: Floats, parent_error: float | None, place: str, around: Around) -> None:
         """Check a tileset.json and everything below."""
@@ -183,6 +184,7 @@ class Checker:
             if parent_error is None:
                 # Read by a second, independent implementation; it refuses boxes and refinements that the standard does not know.
                 TileSet.from_dict(document)
+            self._schema = document.get("schema", {})
             root, error = document["root"], float(document["geometricError"])
             if parent_error is not None and float(root["geometricError"]) > parent_error + 1e-9:
                 self.report.faults.append(f"{path}: geometricError {root['geometricError']} exceeds its parent's {parent_error}")
@@ -195,6 +197,7 @@ class Checker:
             self._open.pop()
 
     def _tile(self, tile: dict[str, Any], parent: Floats, parent_error: float, place: str, folder: str, around: Around) -> None:
+        tile = self._as_explicit(tile, folder)
         transform = parent @ _transform_of(tile)
         if abs(np.linalg.det(_transform_of(tile))) < 1e-12:
             self.report.faults.append(f"{place}: the transform cannot be inverted")
@@ -215,15 +218,25 @@ class Checker:
             if off > _TOLERANCE_M:
                 self.report.faults.append(f"{place}: leaves its parent's box by {off:.2f} m")
         contents = [tile["content"]] if "content" in tile else tile.get("contents", [])
-        if "implicitTiling" in tile:
-            self.report.unchecked += 1
-            contents = []
         if tile.get("children", [None]) == []:
             self.report.faults.append(f"{place}: children is empty, expected tiles or no such member")
         for content in contents:
             self._content(posixpath.normpath(posixpath.join(folder, content["uri"])), box, transform, error, place)
         for number, child in enumerate(tile.get("children", [])):
             self._tile(child, transform, error, f"{place}/{number}", folder, (box, transform))
+
+    def _as_explicit(self, tile: dict[str, Any], folder: str) -> dict[str, Any]:
+        """Return the explicit tiles that an implicit one stands for; without contents where it is of a kind that is not unfolded."""
+        if "implicitTiling" not in tile:
+            return tile
+        if subtrees.is_known(tile, self._schema):
+            return subtrees.unfolded(tile, self._schema, folder, self._noted)
+        self.report.unchecked += 1
+        return {name: value for name, value in tile.items() if name not in ("content", "contents")}
+
+    def _noted(self, path: str) -> bytes:
+        self.files.add(path)
+        return self._read(path)
 
     def _content(self, path: str, box: list[float], transform: Floats, error: float, place: str) -> None:
         # Tiles made on request carry their filter behind the name.

@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - the long lines are JavaScript
 """Tiles in CesiumJS itself, without the viewer: what loads, what is light, what a pick and a style see, and where a building stands."""
 
+import io
 import json
 import mimetypes
 import os
@@ -10,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from cim.db import engine, profiles, tile_reads, tilesets
+from tests.support.cli import run_cim
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -248,3 +251,40 @@ def test_a_pick_of_an_element_leads_to_the_same_element_in_the_api(browser, demo
              return Object.fromEntries(found.getPropertyIds().map(id => [id, found.getProperty(id)])); }""")
     assert (far["model_code"], far["building_code"], "code" in far) == (model, building, False)
     page.context.close()
+
+
+def test_the_implicit_export_shows_the_same_city(browser, demo_server, demo_city, tmp_path):
+    target = tmp_path / "implicit"
+    assert run_cim(demo_city[0], "tiles", "export", "buildings", target, "--implicit").code == 0
+    page = browser.new_context(viewport={"width": 800, "height": 600}).new_page()
+    asked = []
+
+    def answer(route):
+        path = route.request.url.partition("/implicit/")[2].partition("?")[0]
+        asked.append(path)
+        route.fulfill(body=(target / path).read_bytes(), content_type="application/octet-stream")
+
+    seen = {}
+    try:
+        page.route("**/proof/**", _answer)
+        page.route("**/implicit/**", answer)
+        for name, url in (("implicit", "/implicit/tileset.json"), ("explicit", "/3dtiles/buildings/tileset.json")):
+            page.goto(f"{demo_server}/proof/index.html")
+            page.wait_for_function("window.ready")
+            page.evaluate("url => window.show(url)", f"{demo_server}{url}")
+            page.wait_for_function("window.loaded", timeout=120_000)
+            page.evaluate(
+                """async () => { tileset.maximumScreenSpaceError = 0.5; tileset.dynamicScreenSpaceError = false; await settled(); }"""
+            )
+            assert page.evaluate("window.failed") == []
+            shot = page.screenshot()
+            picture = np.asarray(Image.open(io.BytesIO(shot)).convert("L"), np.int64)
+            seen[name] = page.evaluate("tileset.statistics.numberOfTrianglesSelected"), picture
+    finally:
+        page.context.close()
+    assert any(path.endswith(".subtree") for path in asked)
+    assert seen["implicit"][0] > 1_000
+    # The cameras stand by the spheres around both trees, which differ by centimetres: edges may fall on neighbouring pixels.
+    lit = [picture > 20 for _, picture in seen.values()]
+    assert lit[0].sum() > 1_000
+    assert (lit[0] != lit[1]).sum() < 0.2 * lit[1].sum()
