@@ -12,7 +12,7 @@ UNKNOWN = "#c9ced3"
 
 KINDS: dict[str, str] = {
     "water": "#0077ff", "rainwater": "#00b4a0", "sewage": "#8b5a2b", "gas": "#ff3ea5", "heat": "#ff8c00", "power": "#e01e1e",
-    "lighting": "#d4b400", "telecom": "#1fa83c", "road": "#7a7f87",
+    "lighting": "#d4b400", "telecom": "#1fa83c", "road": "#7a7f87", "tunnel": "#6f5fa8",
 }  # fmt: skip
 """Kind of a network: line and point."""
 

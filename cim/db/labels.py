@@ -38,7 +38,7 @@ COLLECTIONS: dict[str, tuple[str, str, str, str]] = {
 KINDS: dict[str, tuple[str, str]] = {
     "water": ("Water supply", "给水"), "rainwater": ("Rainwater", "雨水"), "sewage": ("Sewage", "污水"), "gas": ("Gas", "燃气"),
     "heat": ("Heating", "热力"), "power": ("Power", "电力"), "lighting": ("Street lighting", "路灯"),
-    "telecom": ("Telecommunication", "通信"), "road": ("Road", "道路"),
+    "telecom": ("Telecommunication", "通信"), "road": ("Road", "道路"), "tunnel": ("Utility tunnel", "综合管廊"),
 }  # fmt: skip
 
 FIELDS: dict[str, tuple[str, str]] = {

@@ -89,6 +89,7 @@ class _Rows:
     level_m: NDArray[np.float64]
     edge_wkb: list[bytes]
     type_code: NDArray[np.object_]
+    embedding: NDArray[np.object_]
     height_mm: NDArray[np.float64]
     cover_m: NDArray[np.float64]
 
@@ -103,7 +104,7 @@ def _rows(connection: Connection, view: NetworkView) -> _Rows:
         """SELECT ST_AsBinary(geom), coalesce(diameter_mm, height_mm),
                   least(start_depth_m, end_depth_m) - CASE depth_reference WHEN 'crown' THEN 0 WHEN 'centre' THEN 0.5 ELSE 1 END
                   * coalesce(diameter_mm, height_mm, 0) / 1000,
-                  type_code
+                  type_code, embedding
            FROM unnest(%s::text[]) WITH ORDINALITY AS w (code, n) JOIN network_edge e ON e.kind = %s AND e.code = w.code ORDER BY w.n""",
         [view.edge_code.to_pylist(), view.kind],
     ).fetchall()
@@ -111,7 +112,8 @@ def _rows(connection: Connection, view: NetworkView) -> _Rows:
     ends = np.array([row[2] in _END_WORDS or row[3] in _END_WORDS for row in nodes], np.bool_)
     return _Rows(
         lonlat[:, 0], lonlat[:, 1], ends, np.array([row[4] for row in nodes], np.float64), [row[0] for row in edges],
-        np.array([row[3] for row in edges], object), np.array([row[1] for row in edges], np.float64),
+        np.array([row[3] for row in edges], object), np.array([row[4] for row in edges], object),
+        np.array([row[1] for row in edges], np.float64),
         np.array([row[2] for row in edges], np.float64),
     )  # fmt: skip
 
@@ -148,9 +150,12 @@ def _against_others(
     for kind in KINDS:
         if kind in (view.kind, "road"):
             continue
-        codes, wkb, heights, _ = network_reads.fetch_lines(connection, kind)
+        codes, wkb, heights, laid = network_reads.fetch_lines(connection, kind)
         other_radius = np.nan_to_num(np.array(heights, np.float64), nan=0.0) / 2000
-        near = checks.check_clearance(lines, radius, _project(wkb, plane), other_radius, options.clearance_m)
+        near = list(checks.check_clearance(lines, radius, _project(wkb, plane), other_radius, options.clearance_m))
+        # What is laid in a utility tunnel lies inside it, not beside it.
+        if "tunnel" in (kind, view.kind):
+            near = [one for one in near if (laid[one.other] if view.kind == "tunnel" else rows.embedding[one.at]) != "GALLERY"]
         found += [_row(view, rows, finding, codes[finding.other]) for finding in near]
         if kind in mixed.FLUIDS and view.kind in mixed.FLUIDS:
             names, places = network_reads.fetch_points(connection, kind)

@@ -68,9 +68,9 @@ def fetch_summary(connection: Connection, kind: str | None) -> list[dict[str, An
 
 
 def fetch_lines(connection: Connection, kind: str) -> tuple[list[str], list[bytes], list[float | None], list[str | None]]:
-    """Return code, shape (well-known binary, EPSG:4490, z [m]), diameter [mm] and depth reference of the lines in use."""
+    """Return code, shape (well-known binary, EPSG:4490, z [m]), diameter [mm] and how it is laid (embedding) of the lines in use."""
     rows = connection.execute(
-        """SELECT code, ST_AsBinary(geom), coalesce(diameter_mm, height_mm), depth_reference FROM network_edge
+        """SELECT code, ST_AsBinary(geom), coalesce(diameter_mm, height_mm), embedding FROM network_edge
            WHERE kind = %s AND status = 'in_use' ORDER BY code""",
         [kind],
     ).fetchall()

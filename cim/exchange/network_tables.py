@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyogrio
 
 PREFIX = {"water": "JS", "rainwater": "YS", "sewage": "WS", "gas": "RQ", "heat": "RL", "power": "GD", "lighting": "LD", "telecom": "TX",
-          "road": "DL"}  # fmt: skip
+          "road": "DL", "tunnel": "ZH"}  # fmt: skip
 _POINT = ("EXP_NO", "X", "Y", "HIGH", "CODE", "FEATURE", "SUBSID", "WELLDEEP", "BELONG", "CIM_CODE")
 _LINE = (
     "LNO", "TYPE", "S_EXP", "S_X", "S_Y", "S_DEEP", "E_EXP", "E_X", "E_Y", "E_DEEP", "MATERIAL", "PSIZE", "EMBED", "FLOWDIR", "PRESSURE",

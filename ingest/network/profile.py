@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cim.crs import parse_crs
 from cim.errors import CimError, MappingError
 
-Kind = Literal["water", "rainwater", "sewage", "gas", "heat", "power", "lighting", "telecom", "road"]
+Kind = Literal["water", "rainwater", "sewage", "gas", "heat", "power", "lighting", "telecom", "road", "tunnel"]
 
 
 class KindTables(BaseModel):

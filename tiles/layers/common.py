@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 NETWORK_TITLES = {
     "water": ("Water supply", "给水"), "rainwater": ("Rainwater", "雨水"), "sewage": ("Sewage", "污水"), "gas": ("Gas", "燃气"),
     "heat": ("Heat", "热力"), "power": ("Power", "电力"), "lighting": ("Street lighting", "路灯"), "telecom": ("Telecom", "通信"),
-    "road": ("Roads", "道路"),
+    "road": ("Roads", "道路"), "tunnel": ("Utility tunnels", "综合管廊"),
 }  # fmt: skip
 SYNTHETIC_NOTE = {"en": "Synthetic data, generated for demonstration.", "zh": "合成数据,仅供演示。"}
 

@@ -30,7 +30,7 @@ STYLE = "networks-3"
 # Map colours of CJJ 61 practice, brightened where a dark pipe would vanish underground.
 _COLOURS = {
     "water": "#2060d0", "rainwater": "#8b4a2b", "sewage": "#b0306a", "gas": "#ff7fe9", "heat": "#ff8c00", "power": "#e02020",
-    "lighting": "#ffb020", "telecom": "#108a30", "road": "#808080",
+    "lighting": "#ffb020", "telecom": "#108a30", "road": "#808080", "tunnel": "#ffd700",
 }  # fmt: skip
 _MIN_RADIUS_M = 0.05
 # Model, radius [m], and the top above ground [m]; None = a joint of the pipe. Lamps and trees are as wide as they are high.
@@ -38,6 +38,7 @@ _MODELS: dict[str | None, tuple[str, float, float | None]] = {
     "MANHOLE": ("shaft", 0.35, 0.0), "VALVE_WELL": ("shaft", 0.45, 0.0), "METER_WELL": ("shaft", 0.3, 0.0), "HANDHOLE": ("shaft", 0.3, 0.0),
     "GULLY": ("shaft", 0.25, 0.0), "VALVE": ("valve", 0.18, None), "HYDRANT": ("hydrant", 0.12, 0.8), "LAMP": ("lamp", 8.0, 8.0),
     "TREE": ("tree", 6.0, 6.0), "TRANSFORMER": ("cabinet", 0.9, 1.8), "SUBSTATION": ("cabinet", 2.0, 3.0), "CABINET": ("cabinet", 0.4, 1.4),
+    "ENTRANCE": ("cabinet", 1.5, 2.8), "HATCH": ("shaft", 1.2, 0.2), "VENT": ("cabinet", 1.0, 2.0), "EXIT": ("shaft", 0.5, 0.3),
     "REG_BOX": ("cabinet", 0.4, 1.5), "REG_STATION": ("cabinet", 2.0, 3.0), "PUMP": ("cabinet", 1.5, 2.5),
 }  # fmt: skip
 _JOINT: tuple[str, float, float | None] = ("shaft", 0.12, None)

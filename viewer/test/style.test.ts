@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { baseColour, NETWORKS, networkColour, SELECTED, UNKNOWN_USE, useColour } from "../src/style/style";
 
-const KINDS = ["water", "rainwater", "sewage", "gas", "heat", "power", "lighting", "telecom", "road"];
+const KINDS = ["water", "rainwater", "sewage", "gas", "heat", "power", "lighting", "telecom", "road", "tunnel"];
 
 /** Hue in degrees of a #rrggbb colour. */
 function hue(css: string): number {

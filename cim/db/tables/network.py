@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from cim.db.tables.base import METADATA, attributes_column, geometry_column, id_column, version_columns
 
-KINDS = ("water", "rainwater", "sewage", "gas", "heat", "power", "lighting", "telecom", "road")
+KINDS = ("water", "rainwater", "sewage", "gas", "heat", "power", "lighting", "telecom", "road", "tunnel")
 STATUSES = ("planned", "in_use", "abandoned")
 STATES = ("open", "closed", "broken", "inaccessible")
 OUTAGE_STATES = ("planned", "in_progress", "finished", "cancelled", "conflict")

@@ -23,6 +23,7 @@ export const NETWORKS: Record<string, Entry> = {
   lighting: { colour: "#ffa51f", title: { en: "Street lighting", zh: "路灯" } },
   telecom: { colour: "#1f9d45", title: { en: "Telecom", zh: "通信" } },
   road: { colour: "#8a8f98", title: { en: "Roads", zh: "道路" } },
+  tunnel: { colour: "#ffd700", title: { en: "Utility tunnels", zh: "综合管廊" } },
 };
 
 const USES: Record<string, Entry> = {

@@ -1,0 +1,17 @@
+"""Add utility tunnels as a kind of network."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+_SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    """Create the partitions."""
+    op.get_bind().exec_driver_sql((_SQL / "0013_utility_tunnels.sql").read_text(encoding="utf-8").replace("%", "%%"))
