@@ -1,4 +1,4 @@
-"""``cim network zones|drains|pollution|critical|service-area``: questions to a network as a whole."""
+"""``cim network zones|drains|pollution|critical|service-area|valves``: questions to a network as a whole."""
 
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(pollution)
     app.command()(critical)
     app.command("service-area")(service_area)
+    app.command()(valves)
 
 
 def zones(
@@ -157,3 +158,32 @@ def service_area(
         roles = [("within", "edge", data["lines"]), ("within", "node", data["points"]), ("outside", "node", data["outside_points"])]
         save_parts(connection, kind, roles, out)
     emit(data, as_json=as_json, text=counts("Service area 服务范围", data))
+
+
+def valves(
+    ctx: typer.Context,
+    kind: str = Kind,
+    limit: int = typer.Option(100, "--limit", min=1, help="Most segments and junctions listed, the worst first."),
+    out: Path | None = Out,
+    as_json: bool = AsJson,
+) -> None:
+    """Show how well valves divide a network: the largest segments, and junctions where valves are missing.
+
+    Example: cim network valves --kind water --out valves.gpkg
+    """
+    settings = settings_from(ctx)
+    migrate.require_current(settings)
+    with engine.connect(settings) as connection:
+        data = network_analyses.valve_quality(load_view(connection, check_kind(kind)), limit=limit)
+        roles = [(f"segment {row['segment']}", "edge", row["line_codes"]) for row in data["largest_segments"]]
+        roles += [(f"{row['missing']} valves missing", "node", [row["code"]]) for row in data["junctions"]]
+        save_parts(connection, kind, roles, out)
+
+    def draw(console: Console) -> None:
+        figures = ("valves", "segments", "largest_share", "segments_with_over_5_hydrants", "valves_missing", "junctions_lacking_valves")
+        console.print(table("Valves 阀门分段", ["", ""], [(name, data[name]) for name in figures]))
+        names = ("segment", "lines", "length_m", "valves", "hydrants", "connections")
+        rows = [[row[name] for name in names] for row in data["largest_segments"][:20]]
+        console.print(table("Largest segments 最大区段", names, rows))
+
+    emit(data, as_json=as_json, text=draw)

@@ -10,13 +10,14 @@ import pyarrow.compute as pc
 from cim.analysis.network.critical import losses
 from cim.analysis.network.graph import Int32s, Mask
 from cim.analysis.network.pollution import candidates
+from cim.analysis.network.valves import missing_valves, segments
 from cim.analysis.network.zones import Zones, catchments, zones_between
 from cim.db import network_links, network_reads
 from cim.db.engine import Connection
 from cim.db.network_graph import NetworkView
 from cim.db.network_queries import trace_from
 from cim.errors import InvalidParameterError
-from cim.model.network import FLOW_METERS, GRAVITY, REGULATING_TYPES, REGULATORS
+from cim.model.network import FLOW_METERS, GRAVITY, HYDRANTS, MOST_HYDRANTS, REGULATING_TYPES, REGULATORS
 
 Answer = dict[str, Any]
 By = Literal["pressure", "dma", "catchment"]
@@ -269,4 +270,51 @@ def critical_parts(view: NetworkView, *, limit: int = 100) -> Answer:
         "points_without_root": int((~points.rooted).sum()), "critical_lines": int((points.by_edge > 0).sum()),
         "critical_points": int((points.by_node > 0).sum()), "lines": gravest("edge", points.by_edge, connections.by_edge),
         "points": gravest("node", points.by_node, connections.by_node),
+    }  # fmt: skip
+
+
+def valve_quality(view: NetworkView, *, limit: int = 100) -> Answer:
+    """Return how well valves divide a network, and where they are missing.
+
+    Parameters
+    ----------
+    view
+        The network.
+    limit
+        Most segments and most junctions returned, the worst first.
+
+    Returns
+    -------
+    dict
+        Figures: share of the largest segment, segments with more hydrants than allowed, valves missing under the rule of N - 1; the largest
+        segments with points, lines, length, bounding valves, hydrants, connections; the junctions that lack most valves.
+    """
+    index, graph = view.supply, view.graph
+    found = segments(index, view.lengths)
+    counts = [
+        np.bincount(label[label >= 0], minlength=index.n_segments)
+        for label in (index.node_segment[at] for at in (view.nodes_that_are(HYDRANTS), view.customers))
+    ]
+    lacks = missing_valves(graph, view.valves.node_valve, view.valves.edge_valve)
+    worst = np.flatnonzero(lacks)
+    worst = worst[np.lexsort((worst, -lacks[worst]))]
+    used = np.flatnonzero(found.edges)
+    order = used[np.lexsort((used, -found.length_m[used]))][:limit]
+    total = float(view.lengths.sum())
+    rows = [
+        {
+            "segment": n + 1, "lines": int(found.edges[i]), "points": int(found.nodes[i]), "length_m": round(float(found.length_m[i]), 3),
+            "valves": int(found.valves[i]), "hydrants": int(counts[0][i]), "connections": int(counts[1][i]),
+            "line_codes": view.codes("edge", np.flatnonzero(index.edge_segment == i)),
+        }
+        for n, i in enumerate(order)
+    ]  # fmt: skip
+    return {
+        "kind": view.kind, "valves": int(view.valves.node_valve.sum() + view.valves.edge_valve.sum()), "segments": len(used),
+        "largest_share": round(float(found.length_m[order[0]]) / total, 4) if len(order) and total else 0.0,
+        "segments_with_over_5_hydrants": int((counts[0] > MOST_HYDRANTS).sum()), "valves_missing": int(lacks.sum()),
+        "junctions_lacking_valves": len(worst), "largest_segments": rows,
+        "junctions": [
+            {"code": code, "missing": int(lacks[i])} for code, i in zip(view.codes("node", worst[:limit]), worst[:limit], strict=True)
+        ],
     }  # fmt: skip

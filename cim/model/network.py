@@ -30,3 +30,5 @@ REGULATING_TYPES = frozenset({"PRV", "PSV", "PBV", "FCV"})
 FLOW_METERS = frozenset({"METER", "METER_WELL", "FLOW_METER"})
 """Points and lines where flow is measured; only those in the middle of a line bound a metered district."""
 HYDRANTS = frozenset({"HYDRANT", "FIRE_WELL"})
+MOST_HYDRANTS = 5
+"""Most hydrants in a segment between valves (GB 50974-2014, 8.1.4)."""

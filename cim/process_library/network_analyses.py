@@ -1,4 +1,4 @@
-"""``network-zones``, ``-drained``, ``-pollution``, ``-critical``, ``-profile``, ``-service-area``: questions to a network as a whole."""
+"""Processes that ask a network as a whole: zones, what is drained, pollution, critical parts, valves, profile, service area."""
 
 from typing import Any
 
@@ -27,6 +27,11 @@ def _pollution(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
 def _critical(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
     with asked(context, inputs["kind"]) as (_, view):
         return {"result": network_analyses.critical_parts(view, limit=inputs["limit"])}
+
+
+def _valves(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
+    with asked(context, inputs["kind"]) as (_, view):
+        return {"result": network_analyses.valve_quality(view, limit=inputs["limit"])}
 
 
 def _profile(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -115,6 +120,28 @@ OFFERED = (
         },
         outputs=RESULT,
         run=_critical,
+        needs_all_rows=True,
+        example={"inputs": {"kind": "water", "limit": 10}},
+    ),
+    Process(
+        id="network-valves",
+        version="1.0.0",
+        title=Names(en="How well valves divide a network", zh="阀门分段评价"),
+        description=Names(
+            en="The largest segments between valves with hydrants and connections, and junctions where valves are missing.",
+            zh="给出阀门之间的最大区段及其消火栓、用户数量,以及缺少阀门的节点。",
+        ),
+        keywords=("network", "管网", "阀门"),
+        inputs={
+            "kind": KIND,
+            "limit": Input(
+                Names(en="Most segments and junctions", zh="最多返回数量"),
+                {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100},
+                required=False,
+            ),
+        },
+        outputs=RESULT,
+        run=_valves,
         needs_all_rows=True,
         example={"inputs": {"kind": "water", "limit": 10}},
     ),

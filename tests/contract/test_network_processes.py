@@ -42,6 +42,8 @@ def test_zones_and_critical_parts_add_up(demo_server, views):
     critical = result(demo_server, "critical", {"kind": "water", "limit": 3})
     assert critical["points_with_root"] + critical["points_without_root"] == views["water"].graph.n_nodes
     assert len(critical["lines"]) == min(3, critical["critical_lines"])
+    valves = result(demo_server, "valves", {"kind": "water", "limit": 2})
+    assert (len(valves["largest_segments"]), valves["valves"]) == (2, int(views["water"].valves.node_valve.sum()))
     wrong = execute(demo_server, "network-zones", {"kind": "water", "by": "catchment"})
     assert (wrong.status, "pressure or dma" in wrong.json()["detail"]) == (400, True)
 

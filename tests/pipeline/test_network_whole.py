@@ -100,6 +100,19 @@ def test_critical_parts_are_the_bridges_towards_the_sources(demo_city, views, tm
     assert pyogrio.read_info(tmp_path / "c.gpkg", layer="lines")["features"] == len(found["lines"])
 
 
+def test_valves_are_counted_by_segment_and_missing_ones_have_a_place(demo_city, views, tmp_path):
+    view = views["water"]
+    found = ask(demo_city[0], "valves", "--kind", "water", "--limit", "4", "--out", tmp_path / "v.gpkg")
+    largest = found["largest_segments"][0]
+    isolated = ask(demo_city[0], "isolate", largest["line_codes"][0], "--kind", "water")
+    assert set(isolated["dry_lines"]) == set(largest["line_codes"])
+    assert len(isolated["close"]) + len(isolated["already_shut"]) + len(isolated["need_not_close"]) == largest["valves"]
+    assert largest["length_m"] == pytest.approx(sum(view.lengths[view.find(code)[1]] for code in largest["line_codes"]), abs=0.01)
+    assert 0 < found["largest_share"] <= 1
+    drawn = pyogrio.read_info(tmp_path / "v.gpkg", layer="points")["features"]
+    assert drawn == len(found["junctions"]) == min(4, found["junctions_lacking_valves"])
+
+
 def test_inside_and_outside_of_a_service_area_are_the_whole(demo_city, views):
     view = views["water"]
     found = ask(demo_city[0], "service-area", "--kind", "water", "--appendage", "HYDRANT", "--within", "60")

@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 
 from cim.analysis.network.critical import losses
 from cim.analysis.network.graph import build_graph
+from cim.analysis.network.isolate import Valves, segment
 from cim.analysis.network.pollution import candidates
+from cim.analysis.network.supply import SupplyIndex
+from cim.analysis.network.valves import missing_valves, segments
 from cim.analysis.network.zones import catchments, zones_between
-from tests.unit.cim.analysis.test_network import graphs, multigraph
+from tests.unit.cim.analysis.test_network import graphs, multigraph, networks
 
 FEW = settings(max_examples=120, deadline=None)
 
@@ -125,3 +128,28 @@ def test_a_town_worked_out_by_hand():
     assert sources.nodes.tolist()[:2] == [1, 0]
     assert sources.explained.tolist()[:2] == [2, 2]
     assert 4 not in sources.nodes
+
+
+def test_missing_valves_of_a_cross_worked_out_by_hand():
+    # 0 is a cross of four pipes: one with a valve on the line, one with a valve point (5) before junction 6, one bare to junction 6, and a
+    # service connection (4). Three pipes count, two should have a valve, two have: none is missing. 6 is a tee of 5, 0 and 7 (a tee): the
+    # way to 5 has a valve, 0 and 7 have none: one is missing. 7 meets 6 and twice 8: no valve at all, two are missing. 8 is a bend.
+    graph = build_graph(9, np.array([0, 0, 0, 0, 5, 6, 7, 7, 1]), np.array([1, 5, 6, 4, 6, 7, 8, 8, 2]))
+    valve_node, valve_edge = np.arange(9) == 5, np.arange(9) == 0
+    assert missing_valves(graph, valve_node, valve_edge).tolist() == [0, 0, 0, 0, 0, 0, 1, 2, 0]
+    assert missing_valves(graph, np.ones(9, bool), valve_edge).sum() == 0
+
+
+@FEW
+@given(networks())
+def test_segments_have_the_sizes_of_a_walk_from_valve_to_valve(network):
+    graph, valves, _ = network
+    index = SupplyIndex(graph, valves, np.empty(0, np.int32))
+    found = segments(index, np.ones(graph.n_edges))
+    assert found.edges.sum() == (index.edge_segment >= 0).sum()
+    assert isinstance(valves, Valves)
+    for edge in np.flatnonzero(~valves.edge_barrier):
+        walked = segment(graph, valves.node_barrier, valves.edge_barrier, edge=int(edge))
+        at = index.edge_segment[edge]
+        assert (found.edges[at], found.length_m[at], found.nodes[at]) == (len(walked.edges), len(walked.edges), len(walked.nodes))
+        assert found.valves[at] == len(walked.valve_nodes) + len(walked.valve_edges)
