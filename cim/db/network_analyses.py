@@ -11,7 +11,7 @@ from cim.analysis.network.critical import losses
 from cim.analysis.network.graph import Int32s, Mask
 from cim.analysis.network.pollution import candidates
 from cim.analysis.network.valves import missing_valves, segments
-from cim.analysis.network.zones import Zones, catchments, zones_between
+from cim.analysis.network.zones import Zones, catchments, on_main, zones_between
 from cim.db import network_links, network_reads
 from cim.db.engine import Connection
 from cim.db.network_graph import NetworkView
@@ -55,7 +55,7 @@ def divide(connection: Connection, view: NetworkView, by: By, *, boundaries: Seq
     view
         The network.
     by
-        pressure: between shut valves, pumps and regulators; dma: between shut valves and flow meters in the middle of a line; catchment:
+        pressure: between shut valves, pumps and regulators; dma: between shut valves and flow meters on mains; catchment:
         by the nearest outfall downstream, drains only.
     boundaries
         Codes that bound zones besides.
@@ -79,8 +79,10 @@ def divide(connection: Connection, view: NetworkView, by: By, *, boundaries: Seq
         return _catchments(view)
     words = FLOW_METERS if by == "dma" else REGULATORS | REGULATING_TYPES
     nodes, edges = _named(connection, view, words)
-    # A meter at the end of a line is a customer's; it bounds nothing.
-    nodes &= view.graph.degree() > 1
+    if by == "dma":
+        # A meter on the way to a house is a customer's: it bounds no district.
+        meters = np.flatnonzero(nodes).astype(np.int32)
+        nodes[meters[~on_main(view.graph, meters)]] = False
     nodes |= view.valves.node_closed
     edges |= view.valves.edge_closed
     for code in boundaries:

@@ -27,8 +27,8 @@ REGULATORS = frozenset({"PUMP", "PRV", "REGULATOR", "COMPRESSOR", "REG_STATION",
 """Points and lines that set another pressure (voltage) behind them."""
 REGULATING_TYPES = frozenset({"PRV", "PSV", "PBV", "FCV"})
 """Valve types of a hydraulic model that do the same (EPANET 2.2 User Manual, [VALVES])."""
-FLOW_METERS = frozenset({"METER", "METER_WELL", "FLOW_METER"})
-"""Points and lines where flow is measured; only those in the middle of a line bound a metered district."""
+FLOW_METERS = frozenset({"METER", "METER_WELL", "FLOW_METER", "FLOWMETER"})
+"""Points and lines where flow is measured; points on the way to a dead end are customers' and bound no metered district."""
 HYDRANTS = frozenset({"HYDRANT", "FIRE_WELL"})
 MOST_HYDRANTS = 5
 """Most hydrants in a segment between valves (GB 50974-2014, 8.1.4)."""

@@ -55,6 +55,9 @@ def test_a_boundary_by_hand_makes_one_zone_more_of_a_bridge(demo_city, views):
     assert after["n_zones"] == before["n_zones"] + 1
     joined = next(one["zones"] for one in after["boundaries"] if one["code"] == code)
     assert len(joined) == 2
+    # Every connection of the sample city has a meter well of its own; none of them makes a district.
+    districts = ask(demo_city[0], "zones", "--kind", "water", "--by", "dma")
+    assert (districts["n_zones"], districts["zones"][0]["customers"]) == (1, len(view.customers))
     refused = run_cim(demo_city[0], "network", "zones", "--kind", "water", "--by", "catchment", "--json")
     assert refused.code == 1
     assert "pressure or dma" in refused.json()["error"]["message"] + refused.err

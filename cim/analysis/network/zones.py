@@ -63,6 +63,42 @@ def _numbered(node: Int32s, edge: Int32s) -> Zones:
 
 
 @numba.njit(cache=True, nogil=True)
+def _on_main(start, end, first, half, asked, found):  # type: ignore[no-untyped-def]  # compiled: types come from the caller
+    """Walk from each asked node along each pipe through bends; keep the node where no walk ends in a dead end."""
+    for i in range(asked.shape[0]):
+        node = asked[i]
+        found[i] = first[node + 1] - first[node] > 1
+        for k in range(first[node], first[node + 1]):
+            e = half[k]
+            at = end[e] if e >= 0 else start[~e]
+            e = e if e >= 0 else ~e
+            while at != node and first[at + 1] - first[at] == 2:
+                one, other = half[first[at]], half[first[at] + 1]
+                one = one if one >= 0 else ~one
+                other = other if other >= 0 else ~other
+                e = other if one == e else one
+                at = start[e] if end[e] == at else end[e]
+            if first[at + 1] - first[at] == 1:
+                found[i] = False
+                break
+
+
+def on_main(graph: NetworkGraph, nodes: Int32s) -> Mask:
+    """Tell which nodes stand on a main: every pipe from them leads to a junction, none to a dead end such as a house, shape (k,).
+
+    Parameters
+    ----------
+    graph
+        The network.
+    nodes
+        Meters, shape (k,).
+    """
+    found = np.zeros(len(nodes), np.bool_)
+    _on_main(graph.start, graph.end, graph.first, graph.half, np.asarray(nodes, np.int32), found)
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
 def _inherit(start, end, order, via, label):  # type: ignore[no-untyped-def]  # compiled: types come from the caller
     """Give every node the label of the node it was reached from, nearest first."""
     for i in range(order.shape[0]):

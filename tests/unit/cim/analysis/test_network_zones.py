@@ -11,7 +11,7 @@ from cim.analysis.network.isolate import Valves, segment
 from cim.analysis.network.pollution import candidates
 from cim.analysis.network.supply import SupplyIndex
 from cim.analysis.network.valves import missing_valves, segments
-from cim.analysis.network.zones import catchments, zones_between
+from cim.analysis.network.zones import catchments, on_main, zones_between
 from tests.unit.cim.analysis.test_network import graphs, multigraph, networks
 
 FEW = settings(max_examples=120, deadline=None)
@@ -153,3 +153,11 @@ def test_segments_have_the_sizes_of_a_walk_from_valve_to_valve(network):
         at = index.edge_segment[edge]
         assert (found.edges[at], found.length_m[at], found.nodes[at]) == (len(walked.edges), len(walked.edges), len(walked.nodes))
         assert found.valves[at] == len(walked.valve_nodes) + len(walked.valve_edges)
+
+
+def test_a_meter_on_the_way_to_a_house_stands_on_no_main():
+    # 0, 1, 2 and 7, 8, 9 are rings, joined by the way 2-3-4-7 with a meter at 3. A house 6 hangs on 0 behind the meter 5.
+    graph = build_graph(10, np.array([0, 1, 2, 2, 3, 4, 7, 8, 9, 0, 5]), np.array([1, 2, 0, 3, 4, 7, 8, 9, 7, 5, 6]))
+    assert on_main(graph, np.array([3, 5, 6, 0], np.int32)).tolist() == [True, False, False, False]
+    at_three = np.arange(10) == 3
+    assert zones_between(graph, at_three, np.zeros(11, bool)).n_zones == 2
