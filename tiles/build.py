@@ -71,7 +71,7 @@ def content_of(connection: Connection, layer: str, settings: Settings) -> LayerC
         return citymodels.build_layer(connection, settings, geoid)
     kind = layer.removeprefix("networks/")
     if layer.startswith("networks/") and kind in NETWORK_TITLES:
-        return networks.build_layer(connection, kind, geoid)
+        return networks.build_layer(connection, kind, geoid, tilesets.fetch_input_hashes(connection, layer))
     raise InvalidParameterError("layer", layer, "buildings, citymodels, bim/<model code> or networks/<kind>", hint="cim tiles list")
 
 
@@ -238,12 +238,16 @@ def _sweep(settings: Settings, store: TileStore, layer: str) -> None:
         _drop(settings, connection, layer)
 
 
+def _box(leaf: Leaf) -> tuple[float, ...]:
+    return (*leaf.low.tolist(), *leaf.high.tolist())
+
+
 def _write_leaf(store: TileStore, layer: str, leaf: Leaf) -> TileRow:
     glb = leaf.encode()
     digest = hashlib.sha256(glb).hexdigest()
     uri = f"content/{leaf.key or 'root'}-{digest[:16]}.glb"
     store.write(f"{layer}/{uri}", glb)
-    return TileRow(leaf.key, uri, leaf.input_hash, digest, leaf.n_features, len(glb), leaf.bbox)
+    return TileRow(leaf.key, uri, leaf.input_hash, digest, leaf.n_features, len(glb), leaf.bbox, box=_box(leaf))
 
 
 def _publish(connection: Connection, store: TileStore, content: LayerContent, event: int, *, force: bool, dry_run: bool) -> LayerResult:
@@ -258,7 +262,7 @@ def _publish(connection: Connection, store: TileStore, content: LayerContent, ev
     # The kernels and the disk let go of the interpreter's lock.
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         made = dict(zip([leaf.key for leaf in due], pool.map(lambda leaf: _write_leaf(store, layer, leaf), due), strict=True))
-    tiles = [made[leaf.key] if leaf.key in made else kept[leaf.key] for leaf in leaves]
+    tiles = [made[leaf.key] if leaf.key in made else replace(kept[leaf.key], box=_box(leaf)) for leaf in leaves]
     name = f"{layer}/tileset.json"
     document = write_tileset(content, {tile.key: tile.uri for tile in tiles})
     boxes = [tile.bbox for tile in tiles]

@@ -1,5 +1,6 @@
 """Layers ``networks/<kind>``: pipes, ducts, wells, lamps at their true depth."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from cim.db import tile_reads
 from cim.db.engine import Connection
+from cim.db.tilesets import TileRow
 from cim.geoid import Geoid
 from cim.geometry.ecef import Matrix, enu_frame
 from cim.geometry.mesh import Mesh, to_srgb_linear, to_y_up, unit_float32
@@ -148,7 +150,7 @@ def _reach(frame: Matrix, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, .
     return everything.min(axis=0), everything.max(axis=0)
 
 
-def build_layer(connection: Connection, kind: str, geoid: Geoid) -> LayerContent:
+def build_layer(connection: Connection, kind: str, geoid: Geoid, known: Mapping[str, TileRow]) -> LayerContent:
     """Plan the layer of one kind of network.
 
     Parameters
@@ -159,6 +161,8 @@ def build_layer(connection: Connection, kind: str, geoid: Geoid) -> LayerContent
         One of the kinds of `cim.db.tables.network`.
     geoid
         Ellipsoidal minus normal height.
+    known
+        Tiles that are published, by key.
     """
     edges = [(*row[:7], bytes(row[7])) for row in tile_reads.fetch_edges(connection, kind)]
     nodes = list(tile_reads.fetch_nodes(connection, kind))
@@ -191,10 +195,13 @@ def build_layer(connection: Connection, kind: str, geoid: Geoid) -> LayerContent
         covered = [xyz[first[i] : first[i] + n_vertices[i], :2] for i in lines] + [lonlat[node.features]]
         (west, south), (east, north) = (getattr(np.concatenate(covered), side)(axis=0).tolist() for side in ("min", "max"))
         frame = enu_frame((west + east) / 2, (south + north) / 2, level)
-        low, high = _reach(frame, mine, points, geoid)
+        digest = hash_of(STYLE, [*mine, *points, (geoid.token, level)])
+        old = known.get(node.key)
+        # What did not change has the box it had: making its meshes only to measure them would take most of the time.
+        measured = old.box if old is not None and old.input_hash == digest else None
+        low, high = _reach(frame, mine, points, geoid) if measured is None else np.array(measured).reshape(2, 3)
         return Leaf(
-            node.key, frame, low, high,
-            hash_of(STYLE, [*mine, *points, (geoid.token, level)]),
+            node.key, frame, low, high, digest,
             len(mine) + len(points), (west, south, east, north), 20.0,
             lambda: encode_tile(kind, frame, mine, points, geoid),
         )  # fmt: skip
