@@ -82,7 +82,7 @@ class Sample:
             outline = shapely.get_coordinates(shapely.from_wkb(bytes(wkb)))
             west, south, east, north = shapely.from_wkb(bytes(wkb)).bounds
             separation = geoid.at_one((west + east) / 2, (south + north) / 2)
-            base = (parameters["ground_m"] if ground is None else ground) + separation
+            base = (ground if ground is not None and np.isfinite(ground) else parameters["ground_m"]) + separation
             rise = height if height and height > 0 else (storeys or 1) * STOREY_M
             scale = np.array([METRES_PER_DEGREE * np.cos(np.radians(outline[0, 1])), METRES_PER_DEGREE, 1.0])
             worst = 0.0

@@ -9,12 +9,14 @@ from cim.db.feature_sql import FeatureQuery, all_of, conditions_of, parameters_o
 from cim.db.session import Session
 
 _STANDING = pg.SQL("status IN ('existing', 'under_construction') AND NOT ST_IsEmpty(geom)")
+# NaN is greater than infinity to PostgreSQL.
+_KNOWN = pg.SQL("ground_elevation_m > '-Infinity' AND ground_elevation_m < 'Infinity'")
 _CELLS = pg.SQL(
     """SELECT floor(((ST_XMin(geom) + ST_XMax(geom)) / 2 + 180.0) / 360.0 * %(side)s::float8)::int AS column,
               floor(((ST_YMin(geom) + ST_YMax(geom)) / 2 + 180.0) / 360.0 * %(side)s::float8)::int AS row,
               count(*), sum(ST_NPoints(geom) - ST_NRings(geom)), min(ST_XMin(geom)), min(ST_YMin(geom)), max(ST_XMax(geom)),
-              max(ST_YMax(geom)), min(ground_elevation_m), max(ground_elevation_m), max(height_m), max(storeys_above),
-              count(*) - count(ground_elevation_m)
+              max(ST_YMax(geom)), min(ground_elevation_m) FILTER (WHERE {known}), max(ground_elevation_m) FILTER (WHERE {known}),
+              max(height_m), max(storeys_above), count(*) - count(ground_elevation_m) FILTER (WHERE {known})
        FROM {rows} WHERE {conditions} GROUP BY 1, 2"""
 )
 _ROWS = pg.SQL(
@@ -25,8 +27,8 @@ _ROWS = pg.SQL(
 _STATE = pg.SQL(
     """SELECT (SELECT coalesce(max(id), 0) FROM change_event),
               (SELECT (parameters->>'ground_m')::float8 FROM tileset WHERE layer = 'buildings'),
-              (SELECT avg(ground_elevation_m) FROM (SELECT ground_elevation_m FROM building LIMIT 10000) s)"""
-)
+              (SELECT avg(ground_elevation_m) FILTER (WHERE {known}) FROM (SELECT ground_elevation_m FROM building LIMIT 10000) s)"""
+).format(known=_KNOWN)
 
 
 async def fetch_state(session: Session) -> tuple[int, float]:
@@ -46,7 +48,7 @@ async def fetch_cells(session: Session, query: FeatureQuery, level: int) -> Sequ
         The earth as a square of 360 degrees has 2 ** level cells along each side.
     """
     return await session.rows(
-        _CELLS.format(rows=source(query), conditions=_all(query)), parameters_of(query) | {"side": float(1 << level)}
+        _CELLS.format(known=_KNOWN, rows=source(query), conditions=_all(query)), parameters_of(query) | {"side": float(1 << level)}
     )  # fmt: skip
 
 

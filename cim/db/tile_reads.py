@@ -105,7 +105,9 @@ def fetch_building_sample(reader: ArrowReader, level: int) -> pa.Table:
 
 def fetch_mean_ground(reader: ArrowReader) -> float | None:
     """Return the mean of the known ground elevations of standing buildings [m]."""
-    found = reader.fetch(sql.SQL("SELECT avg(ground_elevation_m) AS mean FROM building WHERE {}").format(_STANDING))
+    # NaN is greater than infinity to PostgreSQL.
+    known = "ground_elevation_m > '-Infinity' AND ground_elevation_m < 'Infinity'"
+    found = reader.fetch(sql.SQL("SELECT avg(ground_elevation_m) AS mean FROM building WHERE {} AND {}").format(_STANDING, sql.SQL(known)))
     mean: float | None = found.column("mean")[0].as_py()
     return mean
 

@@ -17,9 +17,9 @@ from cim.errors import ConfigError
 from cim.geoid import Geoid, check_grid, keep_grid
 from cim.geometry.ecef import ecef_to_lonlat
 from tests.pipeline.test_citymodel_tiles import walked
-from tests.pipeline.test_tile_updates import add, box, code
-from tests.pipeline.test_tiles import CORNER, MODEL, add_building, add_model, add_network, features
 from tests.support.cli import run_cim
+from tests.support.many_buildings import add, box, code
+from tests.support.small_city import CORNER, MODEL, add_building, add_model, add_network, features
 from tiles.build import build_layers
 from tiles.glb_read import Glb
 from tiles.validate import validate_folder, validate_layer

@@ -12,9 +12,9 @@ import pytest
 from cim.db import engine, profiles, tilesets
 from cim.db.changes import open_change_set
 from tests.pipeline.test_gltf_validator import validated
-from tests.pipeline.test_tile_updates import PROFILE, add, box
-from tests.pipeline.test_tiles import add_building, add_model, add_network
 from tests.support.cli import run_cim
+from tests.support.many_buildings import PROFILE, add, box
+from tests.support.small_city import add_building, add_model, add_network
 from tiles import subtrees
 from tiles.build import build_layers
 from tiles.subtrees import Tile

@@ -9,8 +9,8 @@ import rasterio
 from rasterio.transform import from_origin
 
 from cim.db import engine, profiles
-from tests.pipeline.test_tile_updates import PROFILE
 from tests.support.cli import run_cim
+from tests.support.many_buildings import PROFILE
 from tiles.terrain import build_terrain
 
 

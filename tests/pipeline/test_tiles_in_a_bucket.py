@@ -9,8 +9,8 @@ from moto.server import ThreadedMotoServer
 from cim.db import engine, profiles, superseded, tilesets
 from cim.errors import TileError, TileStoreUnavailableError
 from ogc_api.tiles3d import TileStore as ServedStore
-from tests.pipeline.test_tile_updates import PROFILE, N, add, box, change, code
 from tests.support.cli import run_cim
+from tests.support.many_buildings import PROFILE, N, add, box, change, code
 from tiles.build import build_layers, rebuild_changed
 from tiles.store import TileStore
 from tiles.validate import validate_layer
