@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cli import run_cim
 from tests.support.many_buildings import change, fill
 from tests.support.server import environment
 from tiles.build import build_layers, rebuild_changed
@@ -20,7 +21,8 @@ def city(module_settings):
     return fill(module_settings)
 
 
-def test_a_killed_build_goes_on_where_it_was(city):
+@pytest.mark.parametrize("by", [(), ("--scheduler", "local:2")], ids=["here", "cluster"])
+def test_a_killed_build_goes_on_where_it_was(city, by):
     change(city, "UPDATE building SET height_m = height_m + 1, change_set_id = %(by)s, version = version + 1")
     root = Path(city.tiles_url) / "buildings"
     child = subprocess.Popen([sys.executable, "-m", "cim", "tiles", "build", "buildings"], env=environment(city), stdout=subprocess.DEVNULL)
@@ -33,8 +35,10 @@ def test_a_killed_build_goes_on_where_it_was(city):
     if not notes:
         pytest.skip("the build was over before it could be killed")
     finished = {row["key"] for note in notes for row in json.loads(note.read_text())}
-    result = build_layers(city, ["buildings"])[0]
-    assert result.written == result.tiles - len(finished)
+    told = run_cim(city, "tiles", "build", "buildings", *by, "--json")
+    assert told.code == 0, told.err
+    result = told.json()[0]
+    assert result["written"] == result["tiles"] - len(finished)
     assert not list(root.glob(".build-*"))
     assert validate_layer(city, "buildings").faults == []
 
