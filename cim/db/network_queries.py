@@ -7,9 +7,10 @@ from typing import Any, Literal
 import numpy as np
 
 from cim.analysis.network.components import components, critical
+from cim.analysis.network.graph import Floats
 from cim.analysis.network.isolate import Isolation, isolate
 from cim.analysis.network.paths import service_area, shortest_path
-from cim.analysis.network.profile import Profile
+from cim.analysis.network.profile import Profile, inverts_and_crowns
 from cim.analysis.network.trace import trace
 from cim.db import network_reads
 from cim.db.engine import Connection
@@ -167,6 +168,12 @@ def path_between(view: NetworkView, source: str, target: str, *, with_flow: bool
 def profile_along(connection: Connection, view: NetworkView, source: str, target: str) -> tuple[Answer, Profile]:
     """Return the shortest way between two points with its longitudinal profile.
 
+    Returns
+    -------
+    tuple
+        As `path_between`, with ``profile`` (code, station_m, ground_m, level_m of each point) and ``pipes`` (code, invert and crown [m] at
+        both ends along the way, height_mm, slope of each line, positive downward); the profile for drawing.
+
     Raises
     ------
     NotFoundError
@@ -181,12 +188,36 @@ def profile_along(connection: Connection, view: NetworkView, source: str, target
     steps = [view.lengths[view.find(code)[1]] for code in way["lines"]]
     station = np.concatenate([[0.0], np.cumsum(steps)])
     ground, level = (np.array([row[i] for row in rows], np.float64) for i in (1, 2))
-    profile = Profile(station, ground, level, [str(row[0]) for row in rows])
+    pipes, invert, crown = _pipes_along(connection, view, way, np.array(steps, np.float64))
+    profile = Profile(station, ground, level, [str(row[0]) for row in rows], invert, crown)
     told = [
         {"code": row[0], "station_m": round(float(s), 3), "ground_m": row[1], "level_m": row[2]}
         for row, s in zip(rows, station, strict=True)
     ]
-    return {**way, "profile": told}, profile
+    return {**way, "profile": told, "pipes": pipes}, profile
+
+
+def _pipes_along(connection: Connection, view: NetworkView, way: Answer, lengths_m: Floats) -> tuple[list[Answer], Floats, Floats]:
+    rows = connection.execute(
+        """SELECT e.start_node, ST_Z(ST_StartPoint(e.geom)), ST_Z(ST_EndPoint(e.geom)), coalesce(e.height_mm, e.diameter_mm),
+                  e.depth_reference
+           FROM unnest(%s::text[]) WITH ORDINALITY AS w (code, n) JOIN network_edge e ON e.kind = %s AND e.code = w.code ORDER BY w.n""",
+        [way["lines"], view.kind],
+    ).fetchall()
+    ends = np.array([row[1:3] for row in rows], np.float64).reshape(-1, 2)
+    against = np.array([row[0] != point for row, point in zip(rows, way["points"], strict=False)], np.bool_)
+    ends[against] = ends[against, ::-1]
+    height = np.array([row[3] for row in rows], np.float64)
+    invert, crown = inverts_and_crowns(ends, height, [row[4] for row in rows])
+    slope = np.divide(invert[:, 0] - invert[:, 1], lengths_m, out=np.zeros(len(rows)), where=lengths_m > 0)
+    told = [
+        {
+            "code": code, "invert_m": np.round(a, 3).tolist(), "crown_m": np.round(b, 3).tolist(), "height_mm": row[3],
+            "slope": round(float(s), 5),
+        }
+        for code, row, a, b, s in zip(way["lines"], rows, invert, crown, slope, strict=True)
+    ]  # fmt: skip
+    return told, invert, crown
 
 
 def area_within(view: NetworkView, codes: Sequence[str], limit_m: float) -> Answer:

@@ -1,5 +1,8 @@
 """Zones, catchments, pollution, critical parts and service areas of the sample city, as commands and as files GDAL reads."""
 
+import csv
+from itertools import pairwise
+
 import networkx as nx
 import numpy as np
 import pyogrio
@@ -85,6 +88,32 @@ def test_pollution_is_above_the_bad_sample_and_not_above_the_good_one(demo_city,
     ways = [row["way_m"] for row in found["candidates"]]
     assert ways == sorted(ways)
     assert pyogrio.read_info(tmp_path / "p.gpkg", layer="points")["features"] == len(expected) + 2
+
+
+def test_a_profile_has_the_inverts_of_the_survey_drops_and_all(demo_city, views, sample_data, tmp_path):
+    view, g = views["sewage"], digraph(views["sewage"])
+    sink = view.codes("node", view.sinks)[0]
+    start = max(sorted(nx.ancestors(g, sink))[:200], key=lambda one: nx.shortest_path_length(g, one, sink))
+    found = ask(demo_city[0], "trace", start, "--to", sink, "--kind", "sewage", "--profile", tmp_path / "p.svg")
+    with engine.connect(demo_city[0]) as connection:
+        rows = connection.execute(
+            "SELECT code, source_key, start_node FROM network_edge WHERE kind = 'sewage' AND code = ANY(%s)", [found["lines"]]
+        )
+        number = {row[0]: row[1:] for row in rows}
+    with (sample_data / "networks" / "WSLINE.csv").open(encoding="utf-8-sig", newline="") as file:
+        survey = {row["LNO"]: row for row in csv.DictReader(file)}
+    for pipe, point in zip(found["pipes"], found["points"], strict=False):
+        key, first = number[pipe["code"]]
+        told = survey[key]
+        ends = [float(told[name]) for name in ("S_HIGH", "E_HIGH")]
+        # The table rounds levels and depths to centimetres; a line may be surveyed against the way.
+        assert pipe["invert_m"] == pytest.approx(ends if first == point else ends[::-1], abs=0.011)
+        assert pipe["crown_m"][0] - pipe["invert_m"][0] == pytest.approx(float(told["PSIZE"].removeprefix("DN")) / 1000)
+        assert pipe["slope"] > 0
+    drops = [a["invert_m"][1] - b["invert_m"][0] for a, b in pairwise(found["pipes"])]
+    assert min(drops) > -0.011
+    drawn = (tmp_path / "p.svg").read_text(encoding="utf-8")
+    assert drawn.count("<polygon") == len(found["lines"])
 
 
 def test_critical_parts_are_the_bridges_towards_the_sources(demo_city, views, tmp_path):
