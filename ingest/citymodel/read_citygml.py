@@ -10,6 +10,7 @@ from lxml import etree
 
 from cim.errors import SourceSyntaxError, UnsupportedFormatError
 from cim.model.city_object import SURFACE_TYPES
+from ingest.citymodel.citygml_materials import Materials, names_materials
 from ingest.citymodel.records import CityObject, Head, Shape
 
 _CLASSES = {
@@ -78,16 +79,33 @@ def read_head(path: Path) -> Head:
 
 def read_objects(path: Path) -> Iterator[CityObject]:
     """Yield the city objects of a file, parts after their parent."""
-    n = 0
+    materials, n = _materials(path), 0
     for _, member in _events(path, _MEMBERS):
         for element in member.iterchildren("{*}*"):
             n += 1
-            for one in _convert(element, "", f"{path.stem}-{n}"):
+            for one in _convert(element, "", f"{path.stem}-{n}", materials):
                 one.family = n
                 yield one
-        member.clear()
-        while member.getprevious() is not None:
-            del member.getparent()[0]
+        _forget(member)
+
+
+def _materials(path: Path) -> Materials:
+    """Read the materials first: a file may tell them behind the surfaces they are for."""
+
+    def elements() -> Iterator[Any]:
+        for _, element in _events(path, ("{*}X3DMaterial", *_MEMBERS)):
+            if _name(element) == "X3DMaterial":
+                yield element
+            else:
+                _forget(element)
+
+    return Materials(elements()) if names_materials(path) else Materials()
+
+
+def _forget(member: Any) -> None:  # noqa: ANN401 - as above
+    member.clear()
+    while member.getprevious() is not None:
+        del member.getparent()[0]
 
 
 def _name(element: Any) -> str:  # noqa: ANN401 - as above
@@ -98,20 +116,20 @@ def _id(element: Any) -> str:  # noqa: ANN401 - as above
     return next((value for name in _GML_ID if (value := element.get(name))), "")
 
 
-def _convert(element: Any, parent: str, fallback: str) -> Iterator[CityObject]:  # noqa: ANN401 - as above
+def _convert(element: Any, parent: str, fallback: str, materials: Materials) -> Iterator[CityObject]:  # noqa: ANN401 - as above
     name = _name(element)
     if name == "ReliefFeature":
         for n, part in enumerate(element.iterfind(".//{*}TINRelief")):
-            yield from _convert(part, "", f"{_id(element) or fallback}-{n + 1}")
+            yield from _convert(part, "", f"{_id(element) or fallback}-{n + 1}", materials)
         return
     made = CityObject(_id(element) or fallback, _CLASSES.get(name, "GenericCityObject"), _attributes(element), parent)
     if name not in _CLASSES:
         made.attributes["citygml_class"] = name
-    polygons, nested = _polygons(element)
-    made.shapes = _shapes(element, polygons)
+    polygons, nested = _polygons(element, materials)
+    made.shapes = _shapes(element, polygons, materials)
     yield made
     for n, part in enumerate(nested):
-        yield from _convert(part, made.key, f"{made.key}-{n + 1}")
+        yield from _convert(part, made.key, f"{made.key}-{n + 1}", materials)
 
 
 def _attributes(element: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
@@ -138,13 +156,13 @@ def _value(text: str) -> Any:  # noqa: ANN401 - text or number
 
 
 class _Ring:
-    __slots__ = ("id", "kind", "lod", "rings")
+    __slots__ = ("id", "kind", "lod", "material", "rings")
 
-    def __init__(self, rings: list[Any], lod: str, kind: str, name: str) -> None:
-        self.rings, self.lod, self.kind, self.id = rings, lod, kind, name
+    def __init__(self, rings: list[Any], lod: str, kind: str, name: str, material: int | None) -> None:
+        self.rings, self.lod, self.kind, self.id, self.material = rings, lod, kind, name, material
 
 
-def _polygons(element: Any) -> tuple[list[_Ring], list[Any]]:  # noqa: ANN401 - as above
+def _polygons(element: Any, materials: Materials) -> tuple[list[_Ring], list[Any]]:  # noqa: ANN401 - as above
     """Return the polygons of an object itself, and the city objects inside it."""
     polygons: list[_Ring] = []
     nested: list[Any] = []
@@ -165,10 +183,14 @@ def _polygons(element: Any) -> tuple[list[_Ring], list[Any]]:  # noqa: ANN401 - 
         if name in ("Polygon", "Triangle", "Rectangle", "PolygonPatch"):
             rings = [ring for ring in (_ring(one) for one in node.iter("{*}LinearRing")) if ring is not None]
             if rings:
-                polygons.append(_Ring(rings, lod or tin_lod or "2", "Relief" if tin_lod else kind, _id(node)))
+                polygons.append(_Ring(rings, lod or tin_lod or "2", "Relief" if tin_lod else kind, _id(node), _material(node, materials)))
             continue
         waiting += [(child, lod, kind) for child in reversed(list(node.iterchildren("{*}*")))]
     return polygons, nested
+
+
+def _material(node: Any, materials: Materials) -> int | None:  # noqa: ANN401 - as above
+    return materials.of(_id(one) for one in (node, *node.iterancestors())) if materials.known else None
 
 
 def _ring(ring: Any) -> Any:  # noqa: ANN401 - as above
@@ -192,7 +214,7 @@ def _solid_ids(element: Any) -> dict[str, list[str]]:  # noqa: ANN401 - as above
     return found
 
 
-def _shapes(element: Any, polygons: list[_Ring]) -> list[Shape]:  # noqa: ANN401 - as above
+def _shapes(element: Any, polygons: list[_Ring], materials: Materials) -> list[Shape]:  # noqa: ANN401 - as above
     solids = _solid_ids(element)
     made = []
     for lod in sorted({one.lod for one in polygons}):
@@ -202,11 +224,11 @@ def _shapes(element: Any, polygons: list[_Ring]) -> list[Shape]:  # noqa: ANN401
         is_solid = bool(members) and all(name in by_id for name in members)
         if is_solid:
             own = list({name: by_id[name] for name in members}.values())
-        made.append(_shape(own, lod, is_solid=is_solid))
+        made.append(_shape(own, lod, materials, is_solid=is_solid))
     return made
 
 
-def _shape(polygons: list[_Ring], lod: str, *, is_solid: bool) -> Shape:
+def _shape(polygons: list[_Ring], lod: str, materials: Materials, *, is_solid: bool) -> Shape:
     number: dict[tuple[float, ...], int] = {}
     surfaces = [[[number.setdefault(tuple(place), len(number)) for place in ring.tolist()] for ring in one.rings] for one in polygons]
     kinds = sorted({one.kind for one in polygons})
@@ -214,4 +236,7 @@ def _shape(polygons: list[_Ring], lod: str, *, is_solid: bool) -> Shape:
     semantics = (
         None if kinds == ["Unknown"] else {"surfaces": [{"type": kind} for kind in kinds], "values": [values] if is_solid else values}
     )
-    return Shape("Solid" if is_solid else "MultiSurface", lod, [surfaces] if is_solid else surfaces, np.array(list(number)), semantics)
+    return Shape(
+        "Solid" if is_solid else "MultiSurface", lod, [surfaces] if is_solid else surfaces, np.array(list(number)), semantics,
+        materials.appearance([one.material for one in polygons], is_solid=is_solid),
+    )  # fmt: skip
