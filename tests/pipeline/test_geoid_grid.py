@@ -11,18 +11,21 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from cim.db import engine, profiles
+from cim.db import engine, profiles, tilesets
 from cim.db.changes import open_change_set
 from cim.errors import ConfigError
 from cim.geoid import Geoid, check_grid, keep_grid
 from cim.geometry.ecef import ecef_to_lonlat
 from tests.pipeline.test_citymodel_tiles import walked
+from tests.pipeline.test_live_tiles import ask, contents
 from tests.support.cli import run_cim
+from tests.support.http import get
 from tests.support.many_buildings import add, box, code
+from tests.support.server import running_server
 from tests.support.small_city import CORNER, MODEL, add_building, add_model, add_network, features
 from tiles.build import build_layers
 from tiles.glb_read import Glb
-from tiles.validate import validate_folder, validate_layer
+from tiles.validate import Checker, Report, validate_folder, validate_layer
 
 STEP = 0.025
 NODES = 41
@@ -45,6 +48,12 @@ def write_grid(path, *, west=114.0, north=31.0, lift=0.0, driver="GTiff"):
     with rasterio.open(path, "w", **profile) as target:
         target.write(values.astype("float32"), 1)
     return path
+
+
+def fetched(url):
+    status, _, body = ask(url)
+    assert status == 200, body
+    return body
 
 
 def by_gdal(path, lon, lat):
@@ -268,3 +277,28 @@ def test_another_grid_moves_every_tile_and_a_lost_one_stops_the_build_with_the_c
         with engine.connect(town) as connection:
             profiles.save_profile(connection, before)
         build_layers(town, [])
+
+
+def test_live_tiles_and_the_list_of_layers_follow_the_grid_and_unknown_grounds(town, grid):
+    with engine.connect(town) as connection:
+        add(connection, [(900, box(114.31, 30.41))], ground_elevation_m="NaN")
+    try:
+        build_layers(town, ["buildings"])
+        with engine.connect(town) as connection:
+            rows = {row.key: row for row in tilesets.fetch_input_hashes(connection, "buildings").values() if not row.is_far}
+        with running_server(town) as server:
+            listed = get(f"{server}/3dtiles/")
+            west, south, east, north = listed["city"]["bbox"]
+            middle = by_gdal(grid, [(west + east) / 2], [(south + north) / 2])[0]
+            assert listed["city"]["geoid_separation_m"] == pytest.approx(middle, abs=1e-3)
+            made = contents(f"{server}/3dtiles/buildings/live/tileset.json")
+            report = Report("live")
+            checker = Checker(lambda path: fetched(f"{server}/3dtiles/buildings/live/{path}"), report)
+            checker.document("tileset.json", np.eye(4), None, "root", None)
+        assert set(made) == set(rows)
+        assert all(glb == (Path(town.tiles_url) / "buildings" / rows[key].uri).read_bytes() for key, glb in made.items())
+        assert (report.faults, checker.codes.total()) == ([], 52)
+    finally:
+        with engine.connect(town) as connection:
+            connection.execute("DELETE FROM building WHERE code = %s", [code(900)])
+        build_layers(town, ["buildings"])
