@@ -74,6 +74,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         synthetic=_TRUTH,
         note={"allOf": [_ref("localised")], "nullable": True},
         replaces=_list(_TEXT),
+        ground_height_m={**_NUMBER, "nullable": True},
     ),
     "city3d": _object(
         name=_ref("localised"), bbox=_BOX, notices=_list(_ref("localised")), ground_height_m=_NUMBER, geoid_separation_m=_NUMBER

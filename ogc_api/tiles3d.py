@@ -37,6 +37,8 @@ MEDIA_TYPES = {
 }
 """Kinds of files that are served; nothing else in the tile store is."""
 
+_TERRAIN = "terrain/layer.json"
+_TERRAIN_TITLE = {"en": "Terrain", "zh": "地形"}
 _GZIP_FROM_BYTES = 1024
 _log = structlog.get_logger("tiles3d")
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -134,6 +136,28 @@ def layer_document(one: Tileset) -> dict[str, Any]:
     }
 
 
+def terrain_document(store: TileStore) -> dict[str, Any] | None:
+    """Return the entry of the terrain; None where none was built. The ground height is that of the ellipsoid, where no raster tells [m]."""
+    try:
+        found = orjson.loads(store.read(_TERRAIN)[0])
+    except NotFoundError:
+        return None
+    return {
+        "id": "terrain",
+        "title": _TERRAIN_TITLE,
+        "href": f"3dtiles/{_TERRAIN}",
+        "kind": "terrain",
+        # No features: the elevation itself is a raster.
+        "collection": "",
+        "n_features": None,
+        "bbox": found["bounds"],
+        "synthetic": bool(found.get("synthetic", False)),
+        "ground_height_m": found.get("ground_height_m"),
+        "note": None,
+        "replaces": [],
+    }
+
+
 async def layers(request: Request) -> Response:
     """List of 3D layers and the facts of the city that a viewer needs."""
     refuse_unknown(request.query_params, ("f", "lang"))
@@ -149,6 +173,9 @@ async def layers(request: Request) -> Response:
     if bbox:
         city["bbox"] = list(bbox)
     made = [_live_document(one.tileset) if one.is_live else layer_document(one.tileset) for one in await layers_of(request)]
+    terrain = await asyncio.to_thread(terrain_document, open_store(state.settings.tiles_url))
+    if terrain is not None:
+        made.append(terrain)
     document = {"layers": made, "city": city}
     return Response(orjson.dumps(document), media_type="application/json", headers={"Cache-Control": "no-cache"})
 

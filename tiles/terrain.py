@@ -128,7 +128,7 @@ def build_terrain(
                 written += len(due)
                 step(len(names))
     if not dry_run:
-        store.write(f"{FOLDER}/layer.json", orjson.dumps(_document(made_from, plan, boxes, stored)))
+        store.write(f"{FOLDER}/layer.json", orjson.dumps(_document(made_from, plan, boxes, stored, outside)))
         _retire(settings, store, made_from)
     return TerrainResult(n_tiles, written, max(levels))
 
@@ -225,7 +225,7 @@ def _write(
 
 
 def _document(
-    made_from: str, plan: dict[int, list[tuple[int, int, int, int]]], boxes: list[Box], stored: list[dict[str, Any]]
+    made_from: str, plan: dict[int, list[tuple[int, int, int, int]]], boxes: list[Box], stored: list[dict[str, Any]], outside: float
 ) -> dict[str, Any]:  # fmt: skip
     west, south, east, north = zip(*boxes, strict=True)
     providers = sorted({one["provider"] for one in stored if one["provider"]})
@@ -241,6 +241,9 @@ def _document(
         "maxzoom": max(plan),
         "bounds": [min(west), min(south), max(east), max(north)],
         "attribution": "; ".join(providers),
+        # Members of our own; TileJSON allows others.
+        "synthetic": any(one["is_synthetic"] for one in stored),
+        "ground_height_m": round(outside, 3),
         "available": [[{"startX": r[0], "startY": r[1], "endX": r[2], "endY": r[3]} for r in plan[level]] for level in sorted(plan)],
     }
 

@@ -146,10 +146,10 @@ def fetch_outlines(connection: Connection, codes: Sequence[str]) -> Sequence[tup
 
 
 def fetch_edges(connection: Connection, kind: str) -> Sequence[tuple[Any, ...]]:
-    """Return edges: code, material, diameter_mm, width_mm, height_mm, depth_reference, mean depth, WKB (LineString Z)."""
+    """Return edges: code, material, diameter_mm, width_mm, height_mm, depth_reference, mean depth, WKB (LineString Z), year laid."""
     return connection.execute(
         """SELECT code, material, diameter_mm, width_mm, height_mm, depth_reference, (start_depth_m + end_depth_m) / 2,
-                  ST_AsBinary(geom, 'NDR')
+                  ST_AsBinary(geom, 'NDR'), year_laid
            FROM network_edge WHERE kind = %s AND status <> 'abandoned' AND NOT ST_IsEmpty(geom) ORDER BY code""",
         [kind],
     ).fetchall()

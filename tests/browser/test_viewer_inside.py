@@ -108,6 +108,66 @@ def test_the_plain_block_steps_aside_for_its_model(viewer, duplex):
     viewer.test_id("bim-alone").uncheck()
 
 
+_LEAVES = """layer => { const { tileset } = window.cimViewer.layers.find(l => l.info.id === layer), found = {};
+  const { ellipsoid } = window.cimViewer.viewer.scene.globe;
+  const visit = tile => { const n = tile.content?.featuresLength ?? 0;
+    for (let i = 0; i < n; i += 1) { const storey = tile.content.getFeature(i).getProperty('storey_code');
+      if (storey && !found[tile._header.content.uri]) found[tile._header.content.uri] = [storey, ellipsoid.cartesianToCartographic(tile.boundingSphere.center).height,
+        ellipsoid.cartesianToCartographic(tileset.root.boundingSphere.center).height + tileset.root.boundingSphere.radius]; }
+    tile.children.forEach(visit); };
+  visit(tileset.root); return found; }"""
+
+
+def test_storeys_are_pulled_apart_and_put_back(viewer, duplex):
+    storeys = ask(viewer.server, "/collections/bim-storeys/items", filter=f"model_code = '{duplex}'", skipGeometry="true")["features"]
+    ranks = {one["id"]: rank for rank, one in enumerate(sorted(storeys, key=lambda one: one["properties"]["elevation_m"]))}
+    viewer.page.evaluate("window.cimViewer.viewer.camera.completeFlight()")
+    viewer.page.wait_for_function(f"window.cimViewer.layers.find(l => l.info.id === 'bim/{duplex}').tileset.tilesLoaded")
+    viewer.page.wait_for_timeout(500)
+    home = viewer.page.evaluate(_LEAVES, f"bim/{duplex}")
+    assert len({storey for storey, _, _ in home.values()}) > 1
+    for gap in (6.0, 0.0):
+        viewer.test_id("bim-gap").fill(str(gap))
+        viewer.page.wait_for_timeout(600)
+        moved = viewer.page.evaluate(_LEAVES, f"bim/{duplex}")
+        for uri, (storey, height, _) in home.items():
+            # Every storey by the gap more than the one below it.
+            assert moved[uri][1] - height == pytest.approx(gap * ranks[storey], abs=0.05)
+            # And none outside of what the engine tests against the view.
+            assert moved[uri][1] < moved[uri][2]
+        if gap:
+            viewer.picture("viewer-explode")
+
+
+def test_a_block_of_a_model_leads_to_the_model(viewer, duplex):
+    # From afar a model is one block or a block per storey: neither is a feature of its own collection.
+    model = ask(viewer.server, f"/collections/bim-models/items/{duplex}")
+    found = viewer.page.evaluate(
+        """async layer => { const { viewer, layers, pickAt } = window.cimViewer, one = layers.find(l => l.info.id === layer);
+             viewer.camera.cancelFlight(); one.tileset.maximumScreenSpaceError = 1e6;
+             layers.find(l => l.info.kind === 'buildings').tileset.show = false;
+             for (let i = 0; i < 40; i += 1) { viewer.scene.requestRender(); await new Promise(done => setTimeout(done, 50)); }
+             const at = viewer.scene.cartesianToCanvasCoordinates(one.tileset.boundingSphere.center);
+             const picked = pickAt(at.x, at.y); return [at.x, at.y, picked && picked.code, picked && picked.collection]; }""",
+        f"bim/{duplex}",
+    )
+    try:
+        assert found[2:] == [duplex, "bim-models"]
+        box = viewer.page.locator("[data-testid=map] canvas").first.bounding_box()
+        viewer.page.mouse.click(box["x"] + found[0], box["y"] + found[1])
+        viewer.page.wait_for_function(f"document.querySelector('[data-testid=code]')?.textContent === '{duplex}'")
+        viewer.test_id("go-building").click()
+        viewer.page.wait_for_function(
+            f"document.querySelector('[data-testid=code]')?.textContent === '{model['properties']['building_code']}'"
+        )
+    finally:
+        viewer.page.evaluate(
+            """layer => { const { layers } = window.cimViewer; layers.find(l => l.info.id === layer).tileset.maximumScreenSpaceError = 16;
+                 layers.find(l => l.info.kind === 'buildings').tileset.show = true; }""",
+            f"bim/{duplex}",
+        )
+
+
 def test_a_section_cuts_ground_and_tiles_and_the_depth_is_read(viewer):
     viewer.test_id("tab-layers").click()
     viewer.test_id("toggle-networks/water").check()

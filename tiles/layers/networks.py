@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Colour = tuple[float, float, float, float]
 
-STYLE = "networks-3"
+STYLE = "networks-4"
 # Map colours of CJJ 61 practice, brightened where a dark pipe would vanish underground.
 _COLOURS = {
     "water": "#2060d0", "rainwater": "#8b4a2b", "sewage": "#b0306a", "gas": "#ff7fe9", "heat": "#ff8c00", "power": "#e02020",
@@ -125,6 +125,7 @@ def _table(kind: str, edges: list[tuple[Any, ...]], nodes: list[tuple[Any, ...]]
         Text("material", [row[1] for row in edges] + [None] * m),
         Number("diameter_mm", [row[2] for row in edges] + [None] * m),
         Number("depth_m", [row[6] for row in edges] + [row[4] for row in nodes]),
+        Number("year_laid", [row[8] for row in edges] + [None] * m),
         Text("feature", [None] * n + [row[2] or row[1] for row in nodes]),
     )
     return PropertyTable("network_part", columns, n + m)
@@ -164,7 +165,7 @@ def build_layer(connection: Connection, kind: str, geoid: Geoid, known: Mapping[
     known
         Tiles that are published, by key.
     """
-    edges = [(*row[:7], bytes(row[7])) for row in tile_reads.fetch_edges(connection, kind)]
+    edges = [(*row[:7], bytes(row[7]), row[8]) for row in tile_reads.fetch_edges(connection, kind)]
     nodes = list(tile_reads.fetch_nodes(connection, kind))
     en, zh = NETWORK_TITLES[kind]
     synthetic = tile_reads.is_synthetic(connection, "network")

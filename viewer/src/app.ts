@@ -20,7 +20,7 @@ import { SearchBox } from "./search/searchBox";
 import { endOfDay } from "./layers/moment";
 import type { Shell } from "./page/shell";
 import { exposeForTests } from "./testHandle";
-import { groundHeight } from "./scene/ground";
+import { groundHeight, heightAt } from "./scene/ground";
 import { drawTree } from "./layers/tree";
 import { networkKind } from "./style/style";
 import { DataPage } from "./data/dataPage";
@@ -126,7 +126,7 @@ export class App {
       list: this.list,
       ground: () => this.ground,
       go: (collection, code) => void this.selectIn(collection, code),
-      look: (box) => this.view.show(box, this.ground, FEATURE_RADIUS_M, true),
+      look: (box) => this.view.show(box, this.groundIn(box), FEATURE_RADIUS_M, true),
       takeClicks: (taker) => (this.clickTaker = taker),
     };
   }
@@ -134,7 +134,7 @@ export class App {
   /** Restores the view of the link, or opens on the city; resolves when the first tiles are on screen. */
   async open(state: ViewState): Promise<void> {
     if (this.cityBox) scene.lightCity(this.widget, this.cityBox);
-    if (this.list.city.ground_height_m !== undefined) scene.setGroundHeight(this.widget, this.ground);
+    if (this.list.city.ground_height_m !== undefined) this.layers.terrain.setPlain(this.ground);
     // A link to a place in 3D stays one on a phone.
     const mode = state.mode ?? (state.camera ? "3d" : View.suits());
     if (mode === "2d") await this.layers.setPaused(true);
@@ -143,7 +143,7 @@ export class App {
     this.setUnderground(state.underground);
     this.colouring.restore(state.theme ?? "use", state.hidden ?? []);
     await this.showDay(state.day);
-    const isWanted = (layer: Layer): boolean => state.layers?.includes(layer.info.id) ?? layer.info.kind === "buildings";
+    const isWanted = (layer: Layer): boolean => state.layers?.includes(layer.info.id) ?? (layer.info.kind === "buildings" || layer.info.kind === "terrain");
     const shown = this.layers.all.map((layer) => this.show(layer, isWanted(layer)));
     this.missing = (state.layers ?? []).filter((id) => !this.layers.find(id));
     await this.view.setFlat(mode === "2d");
@@ -198,7 +198,7 @@ export class App {
   }
 
   flyToPosition(longitude: number, latitude: number): void {
-    this.view.show([longitude, latitude, longitude, latitude], this.ground, FEATURE_RADIUS_M, true);
+    this.view.show([longitude, latitude, longitude, latitude], this.groundAt(longitude, latitude), FEATURE_RADIUS_M, true);
   }
 
   private selectItem(
@@ -222,7 +222,8 @@ export class App {
     const shown = { code: picked.code, codeProperty, tile: picked.properties };
     // The tiles of a network hold its lines and its points.
     const points = info.kind === "network" ? info.collection.replace(/-lines$/, "-points") : undefined;
-    void this.panel.show({ ...shown, collection: info.collection, ...(points ? { other: points } : {}) });
+    if (picked.collection) void this.panel.show({ ...shown, codeProperty: "code", collection: picked.collection });
+    else void this.panel.show({ ...shown, collection: info.collection, ...(points ? { other: points } : {}) });
   }
 
   private pickOnMap(picked: MapPicked | undefined): void {
@@ -350,7 +351,7 @@ export class App {
 
   private flyToFeature(box: BBox, item: Item): void {
     const height: unknown = item.properties["height_m"];
-    const middle = this.ground + (typeof height === "number" ? height / 2 : 0);
+    const middle = this.groundIn(box) + (typeof height === "number" ? height / 2 : 0);
     this.view.show(box, middle, Math.max(FEATURE_RADIUS_M, typeof height === "number" ? height : 0), true);
   }
 
@@ -359,11 +360,20 @@ export class App {
     if (!layer.visible) void this.switchOn(layer);
   }
 
+  /** Height of the ground at a place: of the terrain where it is on show, else of the plain. */
+  private groundAt(longitude: number, latitude: number): number {
+    return (this.layers.terrain.isShown ? heightAt(this.widget.scene, longitude, latitude) : undefined) ?? this.ground;
+  }
+
+  private groundIn(box: BBox): number {
+    return this.groundAt((box[0] + box[2]) / 2, (box[1] + box[3]) / 2);
+  }
+
   private settleGround(layer: Layer): void {
     const height = layer.tileset && groundHeight(layer.tileset);
     if (height === undefined || Math.abs(height - this.ground) < 0.5) return;
     this.ground = height;
-    scene.setGroundHeight(this.widget, height);
+    this.layers.terrain.setPlain(height);
   }
 
   private saveHash(): void {

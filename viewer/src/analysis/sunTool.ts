@@ -5,6 +5,8 @@ import { language, t } from "../i18n/i18n";
 import type { Stage } from "../scene/stage";
 import { momentOf, sunAt, zoneHours } from "./sun";
 
+/** Light on the ground that a low sun still leaves bright enough to tell its shadows. */
+const GROUND = { strength: 0.9, shade: 0.3 };
 const STEP_HOURS = 0.25;
 /** Metres from the eye to where shadows end. */
 const REACH_M = 4000;
@@ -21,7 +23,7 @@ export class SunTool {
   private on = false;
   private day = new Date().toISOString().slice(0, 10);
   private hour = 10;
-  private usual: Light | undefined;
+  private usual: { light: Light; strength: number; shade: number } | undefined;
   private readonly answer = h("p", { class: "answer", role: "status", "data-testid": "sun-result" });
 
   constructor(
@@ -66,7 +68,11 @@ export class SunTool {
     const { shadowMap, globe } = scene;
     if (!this.on) {
       this.answer.textContent = "";
-      if (this.usual) scene.light = this.usual;
+      if (this.usual) {
+        scene.light = this.usual.light;
+        globe.lambertDiffuseMultiplier = this.usual.strength;
+        globe.vertexShadowDarkness = this.usual.shade;
+      }
       this.usual = undefined;
       shadowMap.enabled = false;
       globe.shadows = ShadowMode.DISABLED;
@@ -76,7 +82,9 @@ export class SunTool {
     const [longitude, latitude] = this.place();
     const zone = zoneHours(longitude, latitude);
     const { azimuth, altitude, towards } = sunAt(momentOf(this.day, this.hour, zone), longitude, latitude);
-    this.usual ??= scene.light;
+    this.usual ??= { light: scene.light, strength: globe.lambertDiffuseMultiplier, shade: globe.vertexShadowDarkness };
+    globe.lambertDiffuseMultiplier = GROUND.strength;
+    globe.vertexShadowDarkness = GROUND.shade;
     const isUp = altitude > 0;
     scene.light = new DirectionalLight({ direction: Cartesian3.negate(towards, new Cartesian3()), intensity: isUp ? 2.2 : 0.05 });
     shadowMap.enabled = isUp;

@@ -693,6 +693,7 @@ export interface components {
             bbox?: number[] | null;
             code_property?: string;
             collection: string;
+            ground_height_m?: number | null;
             href: string;
             id: string;
             /** @enum {string} */

@@ -7,11 +7,14 @@ import { text, type Layer } from "../layers/layer";
 import type { Stage } from "../scene/stage";
 import { DISCIPLINE_TITLES, DISCIPLINES, type Discipline } from "./disciplines";
 import { elementTree } from "./elementTree";
+import { Explosion } from "./explode";
 import { readModel, type Model } from "./model";
 
 type Mode = "all" | "below" | "only";
 const MODES: readonly Mode[] = ["all", "below", "only"];
 const PREFIX = "bim/";
+/** Metres that storeys can be pulled apart. */
+const WIDEST_GAP = 15;
 
 export interface BimHooks {
   /** Shows a model's layer and goes to it. */
@@ -29,6 +32,8 @@ export class BimTool {
   private isolated: string | undefined;
   private selected: string | undefined;
   private turn = 0;
+  private gap = 0;
+  private explosion: { of: Layer["tileset"]; by: Explosion } | undefined;
 
   constructor(
     private readonly stage: Stage,
@@ -58,6 +63,8 @@ export class BimTool {
     this.mode = "all";
     this.hidden.clear();
     this.isolated = undefined;
+    this.gap = 0;
+    this.explode();
     this.turn += 1;
     const mine = this.turn;
     this.stage.layers.restyle();
@@ -89,6 +96,20 @@ export class BimTool {
       return hidden.has(element.discipline) || (mode === "below" && element.storey > storey) || (mode === "only" && element.storey !== storey);
     };
     this.stage.layers.restyle();
+  }
+
+  /** Pulls the storeys of the chosen model apart; a gap of zero puts them back. */
+  private explode(): void {
+    const tileset = this.model && this.layer?.tileset;
+    if (this.explosion && this.explosion.of !== tileset) {
+      if (!this.explosion.of?.isDestroyed()) this.explosion.by.end();
+      this.explosion = undefined;
+    }
+    if (tileset && this.model && (this.gap > 0 || this.explosion)) {
+      this.explosion ??= { of: tileset, by: new Explosion(tileset) };
+      this.explosion.by.set(this.gap, new Map(this.model.storeys.map(({ code }, rank) => [code, rank])));
+    }
+    this.stage.widget.scene.requestRender();
   }
 
   /** Draws the tool anew: other models may have been published. */
@@ -155,10 +176,20 @@ export class BimTool {
       this.apply();
     });
     say();
+    const gap = h("input", {
+      type: "range", id: "bim-gap", min: "0", max: String(WIDEST_GAP), step: "0.5", value: String(this.gap), "data-testid": "bim-gap",
+    });
+    const metres = h("output", { class: "hint", for: "bim-gap" }, `${this.gap} m`);
+    gap.addEventListener("input", () => {
+      this.gap = Number(gap.value);
+      metres.textContent = `${this.gap} m`;
+      this.explode();
+    });
     return [
       h("div", { class: "layer-line" }, h("label", { for: "bim-mode" }, t("bim.storeys")), mode),
       h("div", { class: "layer-line" }, h("label", { for: "bim-storey" }, t("bim.storey")), range),
       name,
+      h("div", { class: "layer-line" }, h("label", { for: "bim-gap" }, t("bim.explode")), gap, metres),
     ];
   }
 

@@ -8,6 +8,8 @@ export interface Picked {
   layer: string;
   code: string;
   properties: Record<string, unknown>;
+  /** Of what the code is, where it is not a feature of the layer's own collection: of the model or storey that a block stands for. */
+  collection?: string;
 }
 
 const FLAT = { lighting: new Cartesian3(0.42, 0.435, 0.46), none: new Cartesian3() };
@@ -25,6 +27,16 @@ export function skyLight(): ImageBasedLighting {
 export function isBlock(layer: Layer, feature: Cesium3DTileFeature): boolean {
   const code: unknown = feature.getProperty(layer.codeProperty);
   return code === undefined || code === null || code === "";
+}
+
+/** What a block of the far view of a BIM model stands for: a storey, else the model; undefined for any other feature. */
+export function standsFor(layer: Layer, feature: Cesium3DTileFeature): { code: string; collection: string } | undefined {
+  if (layer.info.kind !== "bim" || !isBlock(layer, feature)) return undefined;
+  for (const [name, collection] of [["storey_code", "bim-storeys"], ["model_code", "bim-models"]] as const) {
+    const code: unknown = feature.getProperty(name);
+    if (typeof code === "string" && code !== "") return { code, collection };
+  }
+  return undefined;
 }
 
 /** A code as text. */

@@ -15,9 +15,10 @@ import {
 import { serviceRoot, serviceUrl, type LayerInfo } from "../api/api";
 import { bearer } from "../api/token";
 import { t } from "../i18n/i18n";
-import { isBlock, Layer, skyLight, text, type Picked } from "./layer";
+import { isBlock, Layer, skyLight, standsFor, text, type Picked } from "./layer";
 import { baseColour, BLOCK, SELECTED } from "../style/style";
 import { tilesAt } from "./moment";
+import { Terrain } from "./terrain";
 import { classColour, classOf, type ThemeId } from "../style/theme";
 import { whenShown } from "../scene/tilesReady";
 
@@ -27,6 +28,7 @@ const CACHE_OVERFLOW_BYTES = 128 * 1024 * 1024;
 
 export class Layers {
   readonly all: Layer[];
+  readonly terrain: Terrain;
   private selected: { layer: string | undefined; code: string } | undefined;
   private hidden = new Set<string>();
   private instant: string | undefined;
@@ -47,6 +49,7 @@ export class Layers {
     private readonly onChange: () => void,
   ) {
     this.all = infos.map((info) => new Layer(info));
+    this.terrain = new Terrain(widget, () => this.changed());
   }
 
   find(id: string | undefined): Layer | undefined {
@@ -56,18 +59,24 @@ export class Layers {
   /** Shows or hides a layer; resolves when the tiles for the present view are there or the layer has failed. */
   async setVisible(layer: Layer, on: boolean): Promise<void> {
     layer.visible = on;
+    if (layer.info.kind === "terrain" && !on) this.terrain.hide(layer);
     if (layer.tileset) layer.tileset.show = on;
     if (this.comparison?.tileset && layer.info.kind === "buildings") this.comparison.tileset.show = on;
     this.updateHidden();
     this.changed();
-    if (on && !this.paused && !layer.tileset && layer.status !== "loading") await this.load(layer);
+    if (on && !this.paused && this.isDue(layer)) await this.load(layer);
   }
 
   /** While paused nothing is loaded; afterwards what is switched on is. */
   async setPaused(on: boolean): Promise<void> {
     this.paused = on;
     if (on) return;
-    await Promise.all(this.all.filter((layer) => layer.visible && !layer.tileset && layer.status !== "loading").map((layer) => this.load(layer)));
+    await Promise.all(this.all.filter((layer) => layer.visible && this.isDue(layer)).map((layer) => this.load(layer)));
+  }
+
+  /** Whether a layer has neither come nor is on its way. */
+  private isDue(layer: Layer): boolean {
+    return !layer.tileset && layer.status !== "loading" && !(layer.info.kind === "terrain" && layer.status === "ready");
   }
 
   /** Takes up layers that were published after the page was opened. */
@@ -170,13 +179,16 @@ export class Layers {
     const { tileset: picked } = object;
     const layer = this.all.find(({ info, tileset }) => tileset === picked || (info.kind === "buildings" && picked === this.comparison?.tileset));
     const code: unknown = layer && object.getProperty(layer.codeProperty);
-    if (!layer || code === undefined || code === null || code === "") return undefined;
+    if (!layer) return undefined;
+    const block = standsFor(layer, object);
+    if (!block && (code === undefined || code === null || code === "")) return undefined;
     const properties: Record<string, unknown> = {};
     for (const name of object.getPropertyIds()) properties[name] = object.getProperty(name);
-    return { layer: layer.info.id, code: text(code), properties };
+    return block ? { layer: layer.info.id, properties, ...block } : { layer: layer.info.id, code: text(code), properties };
   }
 
   private async load(layer: Layer): Promise<void> {
+    if (layer.info.kind === "terrain") return this.terrain.load(layer);
     const { instant, filter } = this;
     const isBuildings = layer.info.kind === "buildings";
     const href = isBuildings ? tilesAt(layer.info.href, instant, filter) : layer.info.href;
@@ -265,7 +277,7 @@ export class Layers {
   private isSelected(layer: Layer, feature: Cesium3DTileFeature): boolean {
     const { selected } = this;
     if (!selected || (selected.layer !== undefined && selected.layer !== layer.info.id)) return false;
-    return this.codeOf(layer, feature) === selected.code;
+    return (standsFor(layer, feature)?.code ?? this.codeOf(layer, feature)) === selected.code;
   }
 
   private codeOf(layer: Layer, feature: Cesium3DTileFeature): string {

@@ -1,5 +1,5 @@
 /** The 2D mode: MapLibre on the vector tiles of the server, with the layers, colours and selection of the 3D view. */
-import "maplibre-gl/dist/maplibre-gl.css";
+import "./map2d.css";
 import { Map as MapLibre, setWorkerUrl, type MapGeoJSONFeature, type SourceSpecification } from "maplibre-gl";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
 import { serviceUrl, type BBox, type LayerInfo } from "../api/api";

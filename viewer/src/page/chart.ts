@@ -1,8 +1,12 @@
 /** Bars of numbers per class (Chart.js), with the numbers in words for who does not see them. */
-import { BarController, BarElement, CategoryScale, Chart, LinearScale, Tooltip } from "chart.js";
 import { h } from "./dom";
 
-Chart.register(BarController, BarElement, CategoryScale, LinearScale, Tooltip);
+/** The library comes with the first chart: most visits draw none. */
+async function library(): Promise<(typeof import("chart.js"))["Chart"]> {
+  const { BarController, BarElement, CategoryScale, Chart, LinearScale, Tooltip } = await import("chart.js");
+  Chart.register(BarController, BarElement, CategoryScale, LinearScale, Tooltip);
+  return Chart;
+}
 
 export interface Bar {
   label: string;
@@ -18,10 +22,10 @@ export function barChart(title: string, bars: readonly Bar[], spoken: string): H
   const canvas = h("canvas", { role: "img", "aria-label": `${title}. ${text}` });
   const box = h("div", { class: "chart" }, canvas);
   box.style.height = `${bars.length * BAR_PX + 34}px`;
-  // The chart measures the box it is in, which must be on the page first.
-  requestAnimationFrame(() => {
+  // The chart measures the box it is in, which must be on the page first. Without the library the words and the table stay.
+  void library().then((BarChart) => {
     if (!canvas.isConnected) return;
-    new Chart(canvas, {
+    new BarChart(canvas, {
       type: "bar",
       data: {
         labels: bars.map(({ label }) => label),
@@ -35,6 +39,6 @@ export function barChart(title: string, bars: readonly Bar[], spoken: string): H
         scales: { y: { ticks: { autoSkip: false, font: { size: 11 } }, grid: { display: false } }, x: { ticks: { font: { size: 10 }, maxTicksLimit: 5 } } },
       },
     });
-  });
+  }, () => box.remove());
   return box;
 }

@@ -1,5 +1,5 @@
-/** Height of the plain ground, taken from the tiles where the server names none. */
-import { Cartographic, Cartesian3, type Cesium3DTileset } from "cesium";
+/** Heights of the ground: of the plain, taken from the tiles where the server names none, and of the terrain. */
+import { Cartographic, Cartesian3, type Cesium3DTileset, type Scene } from "cesium";
 
 interface RootVolume {
   root?: {
@@ -27,4 +27,9 @@ export function groundHeight(tileset: Cesium3DTileset): number | undefined {
     reach += Math.abs(x * up.x + y * up.y + z * up.z);
   }
   return middle.height - reach;
+}
+
+/** Height of the ground on show at a place (degrees) in metres above the ellipsoid; undefined where it is not loaded. */
+export function heightAt(scene: Scene, longitude: number, latitude: number): number | undefined {
+  return scene.globe.getHeight(Cartographic.fromDegrees(longitude, latitude));
 }

@@ -8,7 +8,6 @@ import {
   Color,
   Credit,
   CreditDisplay,
-  CustomHeightmapTerrainProvider,
   DirectionalLight,
   HeadingPitchRange,
   Ion,
@@ -85,17 +84,6 @@ export function lightCity(widget: CesiumWidget, box: BBox): void {
   const direction = Matrix4.multiplyByPointAsVector(frame, towards, new Cartesian3());
   Cartesian3.normalize(direction, direction);
   widget.scene.light = new DirectionalLight({ direction, intensity: 2.0 });
-}
-
-/** Moves the ground to a constant height (metres above the ellipsoid), so that the city does not float or sink. */
-export function setGroundHeight(widget: CesiumWidget, height: number): void {
-  const size = 8;
-  widget.scene.terrainProvider = new CustomHeightmapTerrainProvider({
-    width: size,
-    height: size,
-    callback: () => new Float32Array(size * size).fill(height),
-  });
-  widget.scene.requestRender();
 }
 
 /** Lets one see pipes: a see-through ground and a camera that may go below it. */

@@ -1,4 +1,4 @@
-/** When a tileset has drawn what the present view needs. */
+/** When a tileset or the ground has drawn what the present view needs. */
 import type { Cesium3DTileset, Scene } from "cesium";
 
 const QUIET_FRAMES = 3;
@@ -20,6 +20,21 @@ export function whenShown(tileset: Cesium3DTileset, scene: Scene, isWanted: () =
       quiet = tileset.tilesLoaded ? quiet + 1 : 0;
       if (quiet > QUIET_FRAMES || !isWanted()) done();
       else scene.requestRender();
+    });
+    scene.requestRender();
+  });
+}
+
+/** Resolves when the ground of the present view is loaded, or is no longer wanted. */
+export function whenGround(scene: Scene, isWanted: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    let quiet = 0;
+    const stop = scene.postRender.addEventListener(() => {
+      quiet = scene.globe.tilesLoaded ? quiet + 1 : 0;
+      if (quiet > QUIET_FRAMES || !isWanted()) {
+        stop();
+        resolve();
+      } else scene.requestRender();
     });
     scene.requestRender();
   });

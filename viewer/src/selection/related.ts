@@ -10,8 +10,10 @@ const LISTED = 5;
 /** Sections for the panel; each is left out where there is nothing to say or the server does not answer. */
 export async function relatedSections(collection: string, code: string, properties: Record<string, unknown>, go: Go): Promise<HTMLElement[]> {
   const building = properties["building_code"];
+  const model = properties["model_code"];
   const sections = await Promise.all([
     typeof building === "string" && building !== "" ? Promise.resolve(buildingLink(building, go)) : undefined,
+    typeof model === "string" && collection !== "bim-models" ? Promise.resolve(modelLink(model, go)) : undefined,
     collection === "buildings" ? membersOf("addresses", code, t("panel.addresses"), ["full_text", "address"], go) : undefined,
     collection === "buildings" ? membersOf("units", code, t("panel.units"), ["name", "code"], go) : undefined,
     // What has no version has no history: asking for it would be answered by an error.
@@ -22,6 +24,10 @@ export async function relatedSections(collection: string, code: string, properti
 
 function buildingLink(code: string, go: Go): HTMLElement {
   return h("p", {}, button(t("panel.gone"), { class: "link", "data-testid": "go-building" }, () => go("buildings", code), t("panel.gone")));
+}
+
+function modelLink(code: string, go: Go): HTMLElement {
+  return h("p", {}, button(t("panel.model"), { class: "link", "data-testid": "go-model" }, () => go("bim-models", code), t("panel.model")));
 }
 
 async function membersOf(collection: string, code: string, title: string, names: readonly string[], go: Go): Promise<HTMLElement | undefined> {

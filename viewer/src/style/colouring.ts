@@ -16,6 +16,9 @@ export class Colouring {
   private turn = 0;
   private instant: string | undefined;
   private filter: string | undefined;
+  private isSeen = false;
+  /** Whether the counts do not tell about the present classes. */
+  private isStale = true;
 
   /** `buildings` is undefined where the server has no such layer; then there is no legend. */
   constructor(
@@ -25,6 +28,11 @@ export class Colouring {
     private readonly onChange: () => void,
   ) {
     root.hidden = true;
+    // One request per class: they wait until somebody looks.
+    new IntersectionObserver((entries) => {
+      this.isSeen = entries.at(-1)?.isIntersecting ?? false;
+      if (this.isSeen && this.isStale) void this.count();
+    }).observe(root);
   }
 
   get state(): { theme: ThemeId; hidden: string[] } {
@@ -65,8 +73,17 @@ export class Colouring {
     if (mine !== this.turn) return;
     this.classes = classesOf(theme, schema[theme], t("legend.unknown"));
     this.counts = new Map();
+    this.isStale = true;
     this.layers.setTheme(theme, new Set(this.hidden), this.classes);
     this.draw();
+    if (this.isSeen) await this.count();
+  }
+
+  private async count(): Promise<void> {
+    const { buildings } = this;
+    if (!buildings) return;
+    const mine = this.turn;
+    this.isStale = false;
     await Promise.all(
       this.classes.map(async ({ id, filter }) => {
         // An uncounted class keeps its row; the colours matter more.

@@ -1,7 +1,6 @@
 /** Looking below ground: a section plane or box through everything on the view, and the depth under the pointer. */
 import {
   Cartesian3,
-  Cartographic,
   ClippingPlane,
   ClippingPlaneCollection,
   Color,
@@ -15,6 +14,7 @@ import {
 import { h } from "../page/dom";
 import { language, onLanguage, t } from "../i18n/i18n";
 import { placeAt } from "../scene/drawing";
+import { heightAt } from "../scene/ground";
 import type { Stage } from "../scene/stage";
 
 type Kind = "none" | "plane" | "box";
@@ -99,7 +99,7 @@ export class SectionTool {
     const place = placeAt(widget, widget.canvas.clientWidth / 2, widget.canvas.clientHeight / 2);
     const { longitude, latitude } = widget.camera.positionCartographic;
     const [x, y] = place ?? [CesiumMath.toDegrees(longitude), CesiumMath.toDegrees(latitude)];
-    return Transforms.eastNorthUpToFixedFrame(Cartesian3.fromDegrees(x, y, this.stage.ground()));
+    return Transforms.eastNorthUpToFixedFrame(Cartesian3.fromDegrees(x, y, heightAt(widget.scene, x, y) ?? this.stage.ground()));
   }
 
   /** Planes in the frame of the section; what lies behind one of them is cut away. */
@@ -148,7 +148,7 @@ export class SectionTool {
     this.readAt = now;
     const place = placeAt(this.stage.widget, x, y);
     if (!place) return;
-    const ground = this.stage.widget.scene.globe.getHeight(Cartographic.fromDegrees(place[0], place[1])) ?? this.stage.ground();
+    const ground = heightAt(this.stage.widget.scene, place[0], place[1]) ?? this.stage.ground();
     const below = ground - place[2];
     const text = Math.abs(below).toLocaleString(language(), { minimumFractionDigits: 2, maximumFractionDigits: 2 });
     this.depth.textContent = t(below >= 0 ? "depth.below" : "depth.above", { m: text });
