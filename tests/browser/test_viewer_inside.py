@@ -128,13 +128,14 @@ def test_storeys_are_pulled_apart_and_put_back(viewer, duplex):
     assert len({storey for storey, _, _ in home.values()}) > 1
     for gap in (6.0, 0.0):
         viewer.test_id("bim-gap").fill(str(gap))
-        viewer.page.wait_for_timeout(600)
-        moved = viewer.page.evaluate(_LEAVES, f"bim/{duplex}")
-        for uri, (storey, height, _) in home.items():
-            # Every storey by the gap more than the one below it.
-            assert moved[uri][1] - height == pytest.approx(gap * ranks[storey], abs=0.05)
-            # And none outside of what the engine tests against the view.
-            assert moved[uri][1] < moved[uri][2]
+        # Every storey by the gap more than the one below it, and none outside of what the engine tests against the view.
+        wanted = {uri: height + gap * ranks[storey] for uri, (storey, height, _) in home.items()}
+        viewer.page.wait_for_function(
+            f"""([layer, wanted]) => {{ window.cimViewer.viewer.scene.requestRender(); const now = ({_LEAVES})(layer);
+                 return Object.entries(wanted).every(([uri, height]) => Math.abs(now[uri][1] - height) < 0.05 && now[uri][1] < now[uri][2]); }}""",
+            arg=[f"bim/{duplex}", wanted],
+            timeout=30_000,
+        )
         if gap:
             viewer.picture("viewer-explode")
 
@@ -144,11 +145,12 @@ def test_a_block_of_a_model_leads_to_the_model(viewer, duplex):
     model = ask(viewer.server, f"/collections/bim-models/items/{duplex}")
     found = viewer.page.evaluate(
         """async layer => { const { viewer, layers, pickAt } = window.cimViewer, one = layers.find(l => l.info.id === layer);
-             viewer.camera.cancelFlight(); one.tileset.maximumScreenSpaceError = 1e6;
+             viewer.camera.completeFlight(); one.tileset.maximumScreenSpaceError = 1e6;
              layers.find(l => l.info.kind === 'buildings').tileset.show = false;
-             for (let i = 0; i < 40; i += 1) { viewer.scene.requestRender(); await new Promise(done => setTimeout(done, 50)); }
-             const at = viewer.scene.cartesianToCanvasCoordinates(one.tileset.boundingSphere.center);
-             const picked = pickAt(at.x, at.y); return [at.x, at.y, picked && picked.code, picked && picked.collection]; }""",
+             let at, picked;
+             for (let i = 0; i < 400 && !picked?.collection; i += 1) { viewer.scene.requestRender(); await new Promise(done => setTimeout(done, 50));
+               at = viewer.scene.cartesianToCanvasCoordinates(one.tileset.boundingSphere.center); picked = pickAt(at.x, at.y); }
+             return [at.x, at.y, picked && picked.code, picked && picked.collection]; }""",
         f"bim/{duplex}",
     )
     try:
@@ -201,3 +203,38 @@ def test_a_section_cuts_ground_and_tiles_and_the_depth_is_read(viewer):
     viewer.page.wait_for_function("/\\d/.test(document.querySelector('[data-testid=depth]').textContent)")
     assert re.match(r"[\d.]+ m (below|above) ground", viewer.text("depth"))
     viewer.test_id("underground").uncheck()
+
+
+def test_networks_are_coloured_by_what_their_lines_are_made_of(viewer):
+    viewer.test_id("tab-layers").click()
+    viewer.test_id("toggle-networks/water").check()
+    viewer.page.wait_for_function("window.cimViewer.state().layers['networks/water'].status === 'ready'")
+    lines = ask(viewer.server, "/collections/water-lines/items", limit="10000", skipGeometry="true")["features"]
+    viewer.test_id("network-theme").select_option("material")
+    viewer.test_id("network-class-DCI").scroll_into_view_if_needed()
+    made = Counter(one["properties"]["material"] for one in lines)
+    viewer.page.wait_for_function("document.querySelector('[data-testid=network-count-DCI]')?.textContent")
+    assert viewer.text("network-count-DCI") == f"{made['DCI']:,}"
+    assert viewer.text("network-shown-count") == f"{sum(made.values()):,} lines shown"
+    drawn = """theme => { const { tileset } = window.cimViewer.layers.find(l => l.info.id === 'networks/water'), found = {};
+      const visit = tile => { for (let i = 0; i < (tile.content?.featuresLength ?? 0); i += 1) { const one = tile.content.getFeature(i);
+          if (one.getProperty('part') === 'line') found[one.getProperty('code')] = [one.getProperty(theme), tileset.style.color.evaluate(one, one.color.clone()).toCssHexString(), one.show]; }
+        tile.children.forEach(visit); }; visit(tileset.root); return found; }"""
+    found = viewer.page.evaluate(drawn, "material")
+    recorded = {one["id"]: one["properties"] for one in lines}
+    assert found
+    assert all(value == recorded[code]["material"] for code, (value, _, _) in found.items())
+    assert len({colour for _, colour, _ in found.values()}) == len({value for value, _, _ in found.values()})
+    viewer.test_id("network-class-DCI").uncheck()
+    viewer.page.wait_for_timeout(600)
+    assert {value for value, _, show in viewer.page.evaluate(drawn, "material").values() if show} == set(made) - {"DCI"}
+    assert viewer.text("network-shown-count") == f"{sum(made.values()) - made['DCI']:,} lines shown"
+    viewer.test_id("network-theme").select_option("year_laid")
+    viewer.page.wait_for_timeout(600)
+    found = viewer.page.evaluate(drawn, "year_laid")
+    assert all(value == recorded[code]["year_laid"] for code, (value, _, _) in found.items())
+    assert all(show for _, _, show in found.values())
+    assert "nt=year_laid" in viewer.page.evaluate("location.hash")
+    viewer.picture("viewer-network-colours")
+    viewer.test_id("network-theme").select_option("kind")
+    viewer.test_id("toggle-networks/water").uncheck()

@@ -2,7 +2,8 @@
 import { ScreenSpaceEventHandler, ScreenSpaceEventType, type CesiumWidget } from "cesium";
 import { onToken } from "./api/token";
 import { bounds, readItem, readLayers, union, type BBox, type Item, type LayerList } from "./api/api";
-import { Colouring } from "./style/colouring";
+import { BUILDINGS, Colouring, NETWORKS } from "./style/colouring";
+import type { NetworkThemeId, ThemeId } from "./style/theme";
 import { bindKeys, drawControls } from "./scene/controls";
 import { language, onLanguage, pick, t, type Key } from "./i18n/i18n";
 import { button, h } from "./page/dom";
@@ -48,7 +49,8 @@ export class App {
   private day: string | undefined;
   private ground: number;
   private readonly cityBox: BBox | undefined;
-  private readonly colouring: Colouring;
+  private readonly colouring: Colouring<ThemeId>;
+  private readonly networkColouring: Colouring<NetworkThemeId>;
   private hashTimer: number | undefined;
   private drawing = false;
   /** Layers that the link names and the server does not have. */
@@ -83,7 +85,8 @@ export class App {
     this.data = new DataPage({ show: (collection) => this.showCollection(collection), showModel: (code) => this.showModel(code) });
     document.body.append(this.data.element);
     const buildings = list.layers.find(({ kind }) => kind === "buildings");
-    this.colouring = new Colouring(shell.legend, this.view, buildings, () => this.saveHash());
+    this.colouring = new Colouring(shell.legend, BUILDINGS, (...theme) => this.view.setTheme(...theme), buildings ? [buildings.collection] : [], () => this.saveHash());
+    this.networkColouring = new Colouring(shell.networkLegend, NETWORKS, (...theme) => this.view.setNetworkTheme(...theme), [], () => this.saveHash());
     this.ground = list.city.ground_height_m ?? 0;
     const boxes: (BBox | undefined)[] = [union([list.city.bbox]), union(list.layers.filter(({ kind }) => kind === "buildings").map(({ bbox }) => bbox)), union(list.layers.map(({ bbox }) => bbox))];
     this.cityBox = boxes.find((box) => box !== undefined && !scene.isWholeEarth(box));
@@ -142,6 +145,7 @@ export class App {
     else this.home(false);
     this.setUnderground(state.underground);
     this.colouring.restore(state.theme ?? "use", state.hidden ?? []);
+    this.networkColouring.restore(state.networkTheme ?? "kind", state.hiddenLines ?? []);
     await this.showDay(state.day);
     const isWanted = (layer: Layer): boolean => state.layers?.includes(layer.info.id) ?? (layer.info.kind === "buildings" || layer.info.kind === "terrain");
     const shown = this.layers.all.map((layer) => this.show(layer, isWanted(layer)));
@@ -179,6 +183,7 @@ export class App {
   async show(layer: Layer, on: boolean): Promise<void> {
     const loading = this.layers.setVisible(layer, on);
     this.view.setVisible(layer.info.id, on);
+    this.networkColouring.setCollections(this.layers.all.filter(({ visible, info }) => visible && info.kind === "network").map(({ info }) => info.collection));
     this.saveHash();
     await loading;
     if (on && layer.info.kind === "buildings" && this.list.city.ground_height_m === undefined) this.settleGround(layer);
@@ -267,6 +272,9 @@ export class App {
       underground: this.underground,
       ...this.colouring.state,
     };
+    const { theme, hidden } = this.networkColouring.state;
+    state.networkTheme = theme;
+    state.hiddenLines = hidden;
     if (this.day) state.day = this.day;
     if (this.selected) {
       const { code, layer } = this.selected;
@@ -307,6 +315,7 @@ export class App {
     drawControls(this.shell.controls, this.widget, () => this.home());
     this.draw();
     void this.colouring.refresh();
+    void this.networkColouring.refresh();
   }
 
   /** Redraws the tree at most once per frame; tiles report progress far more often. */

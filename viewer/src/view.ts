@@ -9,8 +9,7 @@ import type { Shell } from "./page/shell";
 import { saveView } from "./page/snapshot";
 import type { CameraState } from "./page/urlState";
 import * as scene from "./scene/scene";
-import type { Painted } from "./style/colouring";
-import type { ThemeClass, ThemeId } from "./style/theme";
+import type { NetworkThemeId, ThemeClass, ThemeId } from "./style/theme";
 
 const PHONE_WIDTH = 700;
 /** Half the width of what a place is shown with on the flat map, degrees; about 80 m. */
@@ -23,10 +22,11 @@ export interface ViewHooks {
   changed: (flat: boolean) => void;
 }
 
-export class View implements Painted {
+export class View {
   private flat = false;
   private map: Map2d | undefined;
   private theme: [ThemeId, ReadonlySet<string>, readonly ThemeClass[]] | undefined;
+  private networkTheme: [NetworkThemeId, ReadonlySet<string>, readonly ThemeClass[]] | undefined;
   private selected: string | undefined;
   private readonly root: HTMLElement;
 
@@ -71,6 +71,7 @@ export class View implements Painted {
       map.view = middle;
       this.layers.all.forEach(({ info, visible }) => map.setVisible(info.id, visible));
       if (this.theme) map.setTheme(this.theme[0], this.theme[2], this.theme[1]);
+      if (this.networkTheme) map.setNetworkTheme(this.networkTheme[0], this.networkTheme[2], this.networkTheme[1]);
       map.select(this.selected);
       await this.layers.setPaused(true);
       await map.ready;
@@ -92,6 +93,12 @@ export class View implements Painted {
     this.theme = [theme, hidden, classes];
     this.layers.setTheme(theme, hidden);
     if (this.flat) this.map?.setTheme(theme, classes, hidden);
+  }
+
+  setNetworkTheme(theme: NetworkThemeId, hidden: ReadonlySet<string>, classes: readonly ThemeClass[]): void {
+    this.networkTheme = [theme, hidden, classes];
+    this.layers.setNetworkTheme(theme, hidden);
+    if (this.flat) this.map?.setNetworkTheme(theme, classes, hidden);
   }
 
   setVisible(id: string, on: boolean): void {

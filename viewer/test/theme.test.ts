@@ -39,3 +39,13 @@ test("a link with an unknown attribute is ignored", () => {
   expect(isTheme("constructor")).toBe(false);
   expect(isTheme(undefined)).toBe(false);
 });
+
+test("networks are coloured by what is recorded; words outside of any list come from the register", () => {
+  const classes = classesOf("material", undefined, "not recorded", ["DCI", "it's new"]);
+  expect(classes.map(({ id, title }) => [id, title])).toEqual([["DCI", "Ductile iron"], ["it's new", "it's new"], [NONE, "not recorded"]]);
+  // CQL2 text doubles a quote within a string (OGC 21-065r2, character literals).
+  expect(classes.map(({ filter }) => filter)).toEqual(["material = 'DCI'", "material = 'it''s new'", "material IS NULL"]);
+  expect(classOf("diameter_mm", 300)).toBe(classOf("diameter_mm", 499));
+  expect(classOf("diameter_mm", 299)).not.toBe(classOf("diameter_mm", 300));
+  expect(classesOf("kind", undefined, "")).toEqual([]);
+});

@@ -30,3 +30,9 @@ test.each(["#c=1,2,3", "#c=a,b,c,d,e", "#c=,,,,", "#c=200,0,100,0,-30", "#c=0,0,
 test("a badly escaped code does not stop the viewer", () => {
   expect(parseHash("#s=%E0%A4%A").selected?.code).toBe("%E0%A4%A");
 });
+
+test("colours of networks survive the link; unknown ones are left out", () => {
+  const state = { underground: false, networkTheme: "material" as const, hiddenLines: ["PE", "it's"] };
+  expect(parseHash(formatHash(state))).toMatchObject(state);
+  expect(parseHash("#nt=colour").networkTheme).toBeUndefined();
+});

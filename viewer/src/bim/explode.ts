@@ -1,6 +1,8 @@
 /** Pulls the storeys of a model apart: every tile of a storey is moved up by its rank. */
 import { Cartesian3, Matrix4, type Cesium3DTile, type Cesium3DTileset } from "cesium";
 
+const NUDGE = new Cartesian3(1e-6, 0, 0);
+
 /** What of a tile the engine's own declarations leave out. */
 interface Tile {
   parent: Tile | undefined;
@@ -82,7 +84,7 @@ export class Explosion {
     this.rootBox ??= [...box];
     const half = (Math.max(0, ...[...this.moved.values()].map(({ rank }) => rank)) * this.gap) / 2;
     root._header.boundingVolume.box = this.rootBox.map((value, index) => (index === 2 || index === 11 ? value + half : value));
-    // Volumes are computed anew when the place of a tile has changed.
-    root.computedTransform = new Matrix4();
+    // Volumes are computed anew when the place of a tile has changed: by a micrometre, and only until the next frame puts it right.
+    root.computedTransform = Matrix4.multiplyByTranslation(root.computedTransform, NUDGE, new Matrix4());
   }
 }

@@ -19,7 +19,7 @@ import { isBlock, Layer, skyLight, standsFor, text, type Picked } from "./layer"
 import { baseColour, BLOCK, SELECTED } from "../style/style";
 import { tilesAt } from "./moment";
 import { Terrain } from "./terrain";
-import { classColour, classOf, type ThemeId } from "../style/theme";
+import { classColour, classOf, type NetworkThemeId, type ThemeId } from "../style/theme";
 import { whenShown } from "../scene/tilesReady";
 
 /** Tiles in memory of one layer: 320 MiB at most, also in a city of a million buildings. */
@@ -34,6 +34,8 @@ export class Layers {
   private instant: string | undefined;
   private theme: ThemeId = "use";
   private hiddenClasses: ReadonlySet<string> = new Set();
+  private networkTheme: NetworkThemeId = "kind";
+  private hiddenLines: ReadonlySet<string> = new Set();
   private readonly colours = new Map<string, Color>();
   private filter: string | undefined;
   private replacing = true;
@@ -172,6 +174,13 @@ export class Layers {
     this.restyle();
   }
 
+  /** Colours the lines of the networks by an attribute and leaves out some of its classes; their points keep the colour of the network. */
+  setNetworkTheme(theme: NetworkThemeId, hiddenLines: ReadonlySet<string>): void {
+    this.networkTheme = theme;
+    this.hiddenLines = hiddenLines;
+    this.restyle();
+  }
+
   /** Feature under a point of the canvas (CSS pixels from its upper left corner). */
   pickAt(x: number, y: number): Picked | undefined {
     const object: unknown = this.widget.scene.pick(new Cartesian2(x, y));
@@ -259,12 +268,13 @@ export class Layers {
       if (feature && this.selected && this.isSelected(layer, feature)) return Color.clone(this.colour(SELECTED), result);
       const lit = feature && this.highlight.get(id)?.get(this.codeOf(layer, feature));
       if (lit) return Color.clone(this.colour(lit), result);
-      const css = kind !== "buildings" || !feature ? baseColour(kind, id) : this.buildingColour(layer, feature);
+      const css = !feature ? baseColour(kind, id) : kind === "buildings" ? this.buildingColour(layer, feature) : this.lineColour(layer, feature);
       return Color.clone(this.colour(css), result);
     };
     const show = (feature: Cesium3DTileFeature | undefined): boolean => {
       // A block of the far view stands for buildings of several classes.
       if (feature && layer.isLeftOut?.(feature)) return false;
+      if (feature && this.isLine(layer, feature)) return !this.hiddenLines.has(this.lineClass(feature));
       if (!feature || kind !== "buildings" || isBlock(layer, feature)) return true;
       if (this.hiddenClasses.size > 0 && this.hiddenClasses.has(this.classIn(feature))) return false;
       return this.hidden.size === 0 || !this.hidden.has(this.codeOf(layer, feature));
@@ -297,6 +307,20 @@ export class Layers {
     // Blocks carry a height; of everything else they say nothing.
     if (isBlock(layer, feature) && this.theme !== "height_m") return BLOCK;
     return classColour(this.theme, this.classIn(feature));
+  }
+
+  /** Whether a feature is one of those that the attribute of the networks colours. */
+  private isLine(layer: Layer, feature: Cesium3DTileFeature): boolean {
+    return layer.info.kind === "network" && this.networkTheme !== "kind" && feature.getProperty("part") === "line";
+  }
+
+  private lineClass(feature: Cesium3DTileFeature): string {
+    return classOf(this.networkTheme, feature.getProperty(this.networkTheme));
+  }
+
+  private lineColour(layer: Layer, feature: Cesium3DTileFeature): string {
+    const { kind, id } = layer.info;
+    return this.isLine(layer, feature) ? classColour(this.networkTheme, this.lineClass(feature)) : baseColour(kind, id);
   }
 
   private classIn(feature: Cesium3DTileFeature): string {

@@ -10,11 +10,10 @@ import { serviceRoot, serviceUrl, type LayerInfo } from "../api/api";
 import { bearer } from "../api/token";
 import { t } from "../i18n/i18n";
 import { whenGround } from "../scene/tilesReady";
+import { firstLevel } from "./firstLevel";
 import type { Layer } from "./layer";
 
 const PLAIN_SIDE = 8;
-/** How much wider than the terrain itself the widest tiles are that are asked for. */
-const WIDEST = 2;
 /** Pixels that the ground may be off before finer tiles are asked for. Without pictures on it, more than the engine's own 2 is not seen. */
 const ERROR_PX = 8;
 /** A plain is the same on every level; only the roundness of the earth asks for some. */
@@ -104,12 +103,4 @@ async function open(info: LayerInfo): Promise<CesiumTerrainProvider> {
   // A city is a speck on the upper levels. The engine makes them of their parents, without a dozen requests one after the other.
   provider.getTileDataAvailable = (x: number, y: number, level: number) => (level === 0 || level >= first) && isAvailable(x, y, level);
   return provider;
-}
-
-/** First level with tiles no wider than a few times the terrain; tiles of level 0 are 180° wide. */
-export function firstLevel(box: readonly number[] | undefined): number {
-  const [west, south, east, north] = box ?? [];
-  if (west === undefined || south === undefined || east === undefined || north === undefined) return 0;
-  const width = Math.max(east - west, north - south);
-  return width > 0 ? Math.max(0, Math.ceil(Math.log2(180 / (WIDEST * width)))) : 0;
 }

@@ -4,7 +4,8 @@ import { Map as MapLibre, setWorkerUrl, type MapGeoJSONFeature, type SourceSpeci
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
 import { serviceUrl, type BBox, type LayerInfo } from "../api/api";
 import { bearer } from "../api/token";
-import type { ThemeClass, ThemeId } from "../style/theme";
+import type { NetworkThemeId, ThemeClass, ThemeId } from "../style/theme";
+import { networkColour } from "../style/style";
 import { colourExpression, hiddenFilter, mapLayers, selectedLayers } from "./style";
 
 /** Width of the earth at the equator on a map of zoom 0, 512 pixels [m per pixel]. */
@@ -100,6 +101,17 @@ export class Map2d {
         if (kind !== "buildings") continue;
         this.map.setPaintProperty(`${id}:fill`, "fill-color", colourExpression(theme, classes));
         for (const part of ["fill", "edge"]) this.map.setFilter(`${id}:${part}`, hiddenFilter(theme, hidden));
+      }
+    });
+  }
+
+  /** Colours lines of the networks. */
+  setNetworkTheme(theme: NetworkThemeId, classes: readonly ThemeClass[], hidden: ReadonlySet<string>): void {
+    this.whenStyled(() => {
+      for (const { id, kind } of this.infos) {
+        if (kind !== "network") continue;
+        this.map.setPaintProperty(`${id}:line`, "line-color", theme === "kind" ? networkColour(id) : colourExpression(theme, classes));
+        this.map.setFilter(`${id}:line`, theme === "kind" ? null : hiddenFilter(theme, hidden));
       }
     });
   }

@@ -2,7 +2,7 @@
 import type { ExpressionSpecification, FilterSpecification, LayerSpecification } from "maplibre-gl";
 import type { LayerInfo } from "../api/api";
 import { networkColour, SELECTED } from "../style/style";
-import { classColour, NONE, numbersOf, type ThemeClass, type ThemeId } from "../style/theme";
+import { classColour, NONE, numbersOf, type ThemeClass, type AnyTheme } from "../style/theme";
 
 /** The map layers that draw one layer of the server; ids begin with the layer's id and a colon. */
 export function mapLayers(info: LayerInfo): LayerSpecification[] {
@@ -42,7 +42,7 @@ export function selectedLayers(collection: string): LayerSpecification[] {
 }
 
 /** Class of a building as an expression, the same as `classOf`. */
-export function classExpression(theme: ThemeId): ExpressionSpecification {
+export function classExpression(theme: AnyTheme): ExpressionSpecification {
   const numbers = numbersOf(theme);
   const value: ExpressionSpecification = ["get", theme];
   if (!numbers) return ["coalesce", value, NONE];
@@ -50,11 +50,11 @@ export function classExpression(theme: ThemeId): ExpressionSpecification {
   return ["case", ["==", ["typeof", value], "number"], ["step", ["to-number", value], "0", ...steps], NONE] as ExpressionSpecification;
 }
 
-export function colourExpression(theme: ThemeId, classes: readonly ThemeClass[]): ExpressionSpecification | string {
+export function colourExpression(theme: AnyTheme, classes: readonly ThemeClass[]): ExpressionSpecification | string {
   const pairs = classes.flatMap(({ id, colour }) => [id, colour]);
   return pairs.length === 0 ? classColour(theme, NONE) : (["match", classExpression(theme), ...pairs, classColour(theme, NONE)] as unknown as ExpressionSpecification);
 }
 
-export function hiddenFilter(theme: ThemeId, hidden: ReadonlySet<string>): FilterSpecification | null {
+export function hiddenFilter(theme: AnyTheme, hidden: ReadonlySet<string>): FilterSpecification | null {
   return hidden.size === 0 ? null : ["!", ["in", classExpression(theme), ["literal", [...hidden]]]];
 }

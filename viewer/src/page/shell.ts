@@ -10,6 +10,7 @@ export interface Shell {
   map: HTMLElement;
   tree: HTMLElement;
   legend: HTMLElement;
+  networkLegend: HTMLElement;
   side: HTMLElement;
   underground: HTMLInputElement;
   /** Place of the section tool. */
@@ -51,13 +52,14 @@ export function drawShell(root: HTMLElement): Shell {
   const day = h("input", { type: "date", id: "day", "data-testid": "day" });
   const dayLabel = h("label", { for: "day" });
   const legend = h("section", { class: "legend", "data-testid": "legend", hidden: true });
+  const networkLegend = h("section", { class: "legend", "data-testid": "network-legend", hidden: true });
   const collections = h("a", { target: "_blank", rel: "noopener" });
   const layers = h(
     "div", {}, tree,
     h("div", { class: "layer" }, h("div", { class: "layer-line" }, underground, undergroundLabel)),
     depth,
     h("div", { class: "layer" }, h("div", { class: "layer-line" }, dayLabel, day)),
-    legend, h("p", { class: "links" }, collections),
+    legend, networkLegend, h("p", { class: "links" }, collections),
   );
   const analysis = h("div", {});
   const models = h("div", {});
@@ -93,6 +95,7 @@ export function drawShell(root: HTMLElement): Shell {
     dayLabel.title = t("view.dayHint");
     undergroundLabel.title = t("view.undergroundHint");
     legend.setAttribute("aria-label", t("legend.title"));
+    networkLegend.setAttribute("aria-label", t("theme.networks"));
     collections.textContent = `${t("app.collections")} ↗`;
     const url = serviceUrl("collections");
     url.searchParams.set("lang", language());
@@ -103,5 +106,5 @@ export function drawShell(root: HTMLElement): Shell {
   };
   translate();
   onLanguage(translate);
-  return { title, bar, map, tree, legend, side, underground, day, panel, banner, alerts, attribution, controls, tabs, analysis, models, depth, reveal: () => setOpen(true), uncover, translate };
+  return { title, bar, map, tree, legend, networkLegend, side, underground, day, panel, banner, alerts, attribution, controls, tabs, analysis, models, depth, reveal: () => setOpen(true), uncover, translate };
 }

@@ -1,5 +1,5 @@
 /** What a link to the viewer carries: camera, visible layers, selected code. Kept in the hash, so it never reaches a log. */
-import { isTheme, type ThemeId } from "../style/theme";
+import { isNetworkTheme, isTheme, type NetworkThemeId, type ThemeId } from "../style/theme";
 
 export interface CameraState {
   /** Degrees, WGS 84. */
@@ -25,6 +25,9 @@ export interface ViewState {
   /** Day of the state of the register on show, YYYY-MM-DD; undefined: as it stands. */
   day?: string;
   hidden?: string[];
+  /** The same for the lines of the networks. */
+  networkTheme?: NetworkThemeId;
+  hiddenLines?: string[];
 }
 
 const MAX_CODE_LENGTH = 200;
@@ -46,6 +49,8 @@ export function formatHash(state: ViewState): string {
   if (state.day) parts.push(`d=${state.day}`);
   if (state.theme) parts.push(`t=${state.theme}`);
   if (state.hidden && state.hidden.length > 0) parts.push(`f=${state.hidden.map(encodeURIComponent).join(",")}`);
+  if (state.networkTheme && state.networkTheme !== "kind") parts.push(`nt=${state.networkTheme}`);
+  if (state.hiddenLines && state.hiddenLines.length > 0) parts.push(`nf=${state.hiddenLines.map(encodeURIComponent).join(",")}`);
   return `#${parts.join("&")}`;
 }
 
@@ -67,7 +72,12 @@ export function parseHash(hash: string): ViewState {
   if (day && /^\d{4}-\d{2}-\d{2}$/.test(day)) state.day = day;
   const theme = fields.get("t");
   if (isTheme(theme)) state.theme = theme;
-  const hidden = (fields.get("f") ?? "").split(",").map(decode).filter((id) => id !== "");
+  const ids = (name: string): string[] => (fields.get(name) ?? "").split(",").map(decode).filter((id) => id !== "");
+  const networkTheme = fields.get("nt");
+  if (isNetworkTheme(networkTheme)) state.networkTheme = networkTheme;
+  const hiddenLines = ids("nf");
+  if (hiddenLines.length > 0) state.hiddenLines = hiddenLines;
+  const hidden = ids("f");
   if (hidden.length > 0) state.hidden = hidden;
   const code = decode(fields.get("s") ?? "").slice(0, MAX_CODE_LENGTH);
   if (code) {

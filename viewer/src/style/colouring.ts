@@ -1,15 +1,19 @@
 /** The chosen attribute, its classes and their counts; tells the layers and the legend. */
-import { readCount, readSchema, type LayerInfo, type Schema } from "../api/api";
+import { readCount, readItems, readSchema, type Schema } from "../api/api";
 import { language, t } from "../i18n/i18n";
-import { drawLegend } from "./legend";
-import { classesOf, type ThemeClass, type ThemeId } from "./theme";
+import { drawLegend, type LegendWords } from "./legend";
+import { classesOf, NETWORK_THEMES, THEMES, type AnyTheme, type NetworkThemeId, type ThemeClass, type ThemeId } from "./theme";
 
-export interface Painted {
-  setTheme(theme: ThemeId, hidden: ReadonlySet<string>, classes: readonly ThemeClass[]): void;
-}
+/** Features that are looked at for words which no schema lists. */
+const SAMPLE = 1000;
 
-export class Colouring {
-  private theme: ThemeId = "use";
+export type Paint<T extends AnyTheme> = (theme: T, hidden: ReadonlySet<string>, classes: readonly ThemeClass[]) => void;
+
+export const BUILDINGS: LegendWords<ThemeId> = { prefix: "", themes: THEMES, label: "theme.label", shown: "theme.shown" };
+export const NETWORKS: LegendWords<NetworkThemeId> = { prefix: "network-", themes: NETWORK_THEMES, label: "theme.networks", shown: "theme.lines" };
+
+export class Colouring<T extends AnyTheme> {
+  private theme: T;
   private hidden = new Set<string>();
   private classes: ThemeClass[] = [];
   private counts = new Map<string, number>();
@@ -20,13 +24,15 @@ export class Colouring {
   /** Whether the counts do not tell about the present classes. */
   private isStale = true;
 
-  /** `buildings` is undefined where the server has no such layer; then there is no legend. */
+  /** Without `collections` there is nothing to colour, and no legend. */
   constructor(
     private readonly root: HTMLElement,
-    private readonly layers: Painted,
-    private readonly buildings: LayerInfo | undefined,
+    private readonly words: LegendWords<T>,
+    private readonly paint: Paint<T>,
+    private collections: readonly string[],
     private readonly onChange: () => void,
   ) {
+    this.theme = words.themes[0] as T;
     root.hidden = true;
     // One request per class: they wait until somebody looks.
     new IntersectionObserver((entries) => {
@@ -35,15 +41,23 @@ export class Colouring {
     }).observe(root);
   }
 
-  get state(): { theme: ThemeId; hidden: string[] } {
+  get state(): { theme: T; hidden: string[] } {
     return { theme: this.theme, hidden: [...this.hidden] };
   }
 
   /** Takes up the state of a link. */
-  restore(theme: ThemeId, hidden: readonly string[]): void {
+  restore(theme: T, hidden: readonly string[]): void {
     this.theme = theme;
     this.hidden = new Set(hidden);
-    this.layers.setTheme(theme, this.hidden, this.classes);
+    this.paint(theme, this.hidden, this.classes);
+    void this.refresh();
+  }
+
+  /** Colours the features of these collections from now on. */
+  setCollections(collections: readonly string[]): void {
+    if (collections.join() === this.collections.join()) return;
+    this.collections = collections;
+    if (collections.length === 0) this.root.hidden = true;
     void this.refresh();
   }
 
@@ -63,40 +77,49 @@ export class Colouring {
 
   /** Reads titles and counts again: another attribute or language. */
   async refresh(): Promise<void> {
-    const { buildings } = this;
-    if (!buildings) return;
+    const [first] = this.collections;
     this.turn += 1;
+    if (first === undefined) return;
     const mine = this.turn;
     const { theme } = this;
     // The legend has its own words for the usual values.
-    const schema = await readSchema(buildings.collection, language()).catch((): Schema => ({}));
+    const [schema, found] = await Promise.all([readSchema(first, language()).catch((): Schema => ({})), this.found(theme)]);
     if (mine !== this.turn) return;
-    this.classes = classesOf(theme, schema[theme], t("legend.unknown"));
+    this.classes = classesOf(theme, schema[theme], t("legend.unknown"), found);
     this.counts = new Map();
     this.isStale = true;
-    this.layers.setTheme(theme, new Set(this.hidden), this.classes);
+    this.paint(theme, new Set(this.hidden), this.classes);
     this.draw();
     if (this.isSeen) await this.count();
   }
 
+  /** Words that features use for an attribute whose schema lists none. */
+  private async found(theme: T): Promise<string[]> {
+    if (theme !== "material") return [];
+    const pages = await Promise.all(
+      this.collections.map((one) => readItems(one, { properties: [theme], limit: SAMPLE, skipGeometry: true }).catch(() => undefined)),
+    );
+    const words = pages.flatMap((page) => page?.items.map(({ properties }) => properties[theme]) ?? []);
+    return [...new Set(words.filter((word): word is string => typeof word === "string" && word !== ""))].sort();
+  }
+
   private async count(): Promise<void> {
-    const { buildings } = this;
-    if (!buildings) return;
     const mine = this.turn;
     this.isStale = false;
     await Promise.all(
       this.classes.map(async ({ id, filter }) => {
+        const asked = this.filter ? `(${filter}) AND ${this.filter}` : filter;
         // An uncounted class keeps its row; the colours matter more.
-        const count = await readCount(buildings.collection, this.filter ? `(${filter}) AND ${this.filter}` : filter, this.instant).catch(() => undefined);
-        if (mine === this.turn && count !== undefined) this.counts.set(id, count);
+        const counts = await Promise.all(this.collections.map((one) => readCount(one, asked, this.instant).catch(() => undefined)));
+        if (mine === this.turn && counts.every((one) => one !== undefined)) this.counts.set(id, counts.reduce((sum, one) => sum + one, 0));
       }),
     );
     if (mine === this.turn) this.draw();
   }
 
   private draw(): void {
-    const { theme, classes, hidden, counts } = this;
-    drawLegend(this.root, { theme, classes, hidden, counts }, {
+    const { words, theme, classes, hidden, counts } = this;
+    drawLegend(this.root, { words, theme, classes, hidden, counts }, {
       choose: (next) => {
         this.theme = next;
         this.hidden.clear();
@@ -118,7 +141,7 @@ export class Colouring {
   }
 
   private apply(): void {
-    this.layers.setTheme(this.theme, new Set(this.hidden), this.classes);
+    this.paint(this.theme, new Set(this.hidden), this.classes);
     this.onChange();
   }
 }

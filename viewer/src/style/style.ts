@@ -43,6 +43,24 @@ const USES: Record<string, Entry> = {
   other: { colour: "#c8c3b8", title: { en: "Other", zh: "其他" } },
 };
 
+/** Materials of pipes and cables by the words of surveys; every other word gets a spare colour. */
+const MATERIALS: readonly (readonly [RegExp, Entry])[] = [
+  [/^(DCI|DI|QT|球墨铸铁)$/i, { colour: "#3d6fb6", title: { en: "Ductile iron", zh: "球墨铸铁" } }],
+  [/^(CI|GCI|铸铁|灰口铸铁)$/i, { colour: "#6b7f99", title: { en: "Cast iron", zh: "铸铁" } }],
+  [/^(STL|ST|STEEL|钢|钢管)$/i, { colour: "#b0475a", title: { en: "Steel", zh: "钢" } }],
+  [/^(PE)$/i, { colour: "#3fa66b", title: { en: "Polyethylene", zh: "聚乙烯 PE" } }],
+  [/^(HDPE)$/i, { colour: "#7a5ea8", title: { en: "High-density polyethylene", zh: "高密度聚乙烯 HDPE" } }],
+  [/^(U?PVC)$/i, { colour: "#c9a227", title: { en: "PVC", zh: "聚氯乙烯 PVC" } }],
+  [/^(RC|CON|CONCRETE|砼|混凝土|钢筋混凝土)$/i, { colour: "#8a7f72", title: { en: "Concrete", zh: "混凝土" } }],
+  [/^(PCCP)$/i, { colour: "#4f5d4a", title: { en: "Prestressed concrete cylinder", zh: "预应力钢筒混凝土" } }],
+  [/^(COPPER|CU|铜)$/i, { colour: "#d2691e", title: { en: "Copper", zh: "铜" } }],
+  [/^(FIBRE|FIBER|GX|光纤|光缆)$/i, { colour: "#20b2c4", title: { en: "Optical fibre", zh: "光纤" } }],
+];
+
+export function materialOf(word: string): Entry | undefined {
+  return MATERIALS.find(([pattern]) => pattern.test(word.trim()))?.[1];
+}
+
 /** Words that lead to an entry of `USES`: census terms, OpenStreetMap values, Chinese terms. */
 const USE_WORDS: readonly (readonly [RegExp, string])[] = [
   [/mixed|商住|综合/, "mixed"],
@@ -76,8 +94,13 @@ export function useColour(use: string | undefined): string {
   if (!use) return UNKNOWN_USE;
   const entry = useEntry(use);
   if (entry) return entry.colour;
+  return spareColour(use);
+}
+
+/** A colour for a value outside of any vocabulary, the same on every visit. */
+export function spareColour(value: string): string {
   let hash = 0;
-  for (const letter of use) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) >>> 0;
+  for (const letter of value) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) >>> 0;
   return SPARE_COLOURS[hash % SPARE_COLOURS.length] as string;
 }
 
