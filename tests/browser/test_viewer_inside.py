@@ -175,7 +175,8 @@ def test_a_section_cuts_ground_and_tiles_and_the_depth_is_read(viewer):
     viewer.test_id("toggle-networks/water").check()
     viewer.page.evaluate("window.cimViewer.selectCode('WA420111-L2026000001')")
     viewer.test_id("code").wait_for()
-    viewer.page.wait_for_timeout(1500)
+    viewer.page.evaluate("window.cimViewer.viewer.camera.completeFlight()")
+    viewer.page.wait_for_function("window.cimViewer.layers.every(l => !l.visible || !l.tileset || l.tileset.tilesLoaded)")
     viewer.test_id("close-panel").click()
     planes = """() => { const { scene } = window.cimViewer.viewer; const tiles = window.cimViewer.layers.filter(l => l.tileset).map(l => l.tileset);
                   return [scene.globe.clippingPlanes, ...tiles.map(t => t.clippingPlanes)].map(c => c?.enabled ? c.length : 0); }"""
@@ -191,11 +192,13 @@ def test_a_section_cuts_ground_and_tiles_and_the_depth_is_read(viewer):
     assert viewer.test_id("underground").is_checked()
     box = viewer.page.locator("[data-testid=map] canvas").first.bounding_box()
     # Depth of the crown is between 1.29 m and 1.31 m; on the tube itself something near it is read, on the ground zero.
-    found = viewer.page.evaluate(
+    found = viewer.page.wait_for_function(
         """([w, h]) => { for (let y = 0.3; y < 0.8; y += 0.01) for (let x = 0.35; x < 0.95; x += 0.01) {
              const p = window.cimViewer.pickAt(x * w, y * h); if (p && p.layer === 'networks/water') return [x * w, y * h]; } return null; }""",
-        [box["width"], box["height"]],
-    )
+        arg=[box["width"], box["height"]],
+        polling=500,
+        timeout=60_000,
+    ).json_value()
     assert found is not None
     viewer.page.mouse.move(box["x"] + found[0] + 30, box["y"] + found[1] + 30)
     viewer.page.wait_for_timeout(200)

@@ -165,3 +165,61 @@ def test_everything_is_reached_by_tab_and_worked_by_keys(shared_page):
     shared_page.test_id("data-page").wait_for()
     shared_page.page.keyboard.press("Escape")
     assert not shared_page.test_id("data-page").is_visible()
+
+
+def test_the_map_shows_a_past_day_and_a_drawn_area_as_the_3d_view_does(shared_browser, demo_server):
+    page = ViewerPage(shared_browser, demo_server)
+    try:
+        everything = ask(demo_server, "/collections/buildings/items", limit="1000")["features"]
+        boxes = [_box(one) for one in everything]
+        west, east = min(one[0] for one in boxes), max(one[2] for one in boxes)
+        south, north = min(one[1] for one in boxes), max(one[3] for one in boxes)
+        # The western half of the city, as a link carries a drawn area.
+        middle = (west + east) / 2
+        ring = [(west - 0.01, south - 0.01), (middle, south - 0.01), (middle, north + 0.01), (west - 0.01, north + 0.01)]
+        words = ";".join(f"{x:.6f},{y:.6f},0" for x, y in ring)
+        page.open(fragment=f"#m=2d&a={words}&ao=1")
+        chosen = "() => window.cimViewer.map().queryRenderedFeatures({ layers: ['buildings:fill'] }).map(f => f.properties.code)"
+        page.page.evaluate("window.cimViewer.home()")
+        page.page.wait_for_function(f"({chosen})().length > 0", timeout=60_000)
+        page.page.wait_for_timeout(1500)
+        inside = {one["id"] for one, box in zip(everything, boxes, strict=True) if box[0] < middle - 1e-6}
+        drawn = set(page.page.evaluate(chosen))
+        assert drawn <= inside
+        assert len(drawn) > 0.8 * len(inside)
+        page.picture("viewer-map-area")
+        # Long before the sample city was loaded there was no building.
+        page.test_id("day").fill("2020-01-01")
+        page.page.wait_for_function(f"({chosen})().length === 0", timeout=60_000)
+        assert page.test_id("chosen-status").is_hidden()
+        page.test_id("day").fill("")
+        page.page.wait_for_function(f"({chosen})().length > 0", timeout=60_000)
+        assert page.faults == []
+    finally:
+        page.close()
+
+
+def _box(feature):
+    points = [point for polygon in _polygons(feature["geometry"]) for ring in polygon for point in ring]
+    return min(x for x, *_ in points), min(y for _, y, *_ in points), max(x for x, *_ in points), max(y for _, y, *_ in points)
+
+
+def _polygons(geometry):
+    return geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+
+
+def test_a_link_carries_section_and_sun(shared_browser, demo_server):
+    page = ViewerPage(shared_browser, demo_server)
+    try:
+        page.open(fragment="#x=box;114.395,30.505,20;30;0;80&sun=2024-06-21;9.5")
+        assert page.test_id("section-kind").input_value() == "box"
+        assert page.test_id("section-size").input_value() == "80"
+        assert page.page.evaluate("window.cimViewer.viewer.scene.globe.clippingPlanes.length") == 5
+        assert page.page.evaluate("window.cimViewer.viewer.scene.shadowMap.enabled")
+        assert page.test_id("sun-hour").input_value() == "9.5"
+        page.page.wait_for_function(
+            "location.hash.includes('sun=2024-06-21;9.5') && location.hash.includes('x=box;114.395000,30.505000,20.0;30;0;80')"
+        )
+        assert page.faults == []
+    finally:
+        page.close()

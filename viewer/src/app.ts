@@ -1,7 +1,7 @@
 /** Wires the 3D view to the page: layers, picking, search, links. */
 import { ScreenSpaceEventHandler, ScreenSpaceEventType, type CesiumWidget } from "cesium";
 import { onToken } from "./api/token";
-import { bounds, readItem, readLayers, union, type BBox, type Item, type LayerList } from "./api/api";
+import { bounds, reason, readItem, readLayers, union, type BBox, type Item, type LayerList } from "./api/api";
 import { BUILDINGS, Colouring, NETWORKS } from "./style/colouring";
 import type { NetworkThemeId, ThemeId } from "./style/theme";
 import { bindKeys, drawControls } from "./scene/controls";
@@ -72,6 +72,7 @@ export class App {
     this.view = new View(widget, shell, list, this.layers, {
       pick: (picked) => this.pickOnMap(picked),
       moved: () => this.saveHash(),
+      chosen: (drawn, matched, error) => this.sayChosen(drawn, matched, error),
       changed: (flat) => {
         this.toolbar.setFlat(flat);
         this.saveHash();
@@ -93,16 +94,18 @@ export class App {
     this.analysis = new AnalysisPanel(this.stage(), {
       filter: (filter) => {
         this.colouring.setFilter(filter);
+        this.view.choose({ filter });
         void this.layers.setFilter(filter);
       },
       instant: () => endOfDay(this.day),
+      changed: () => this.saveHash(),
       middle: () => (this.cityBox ? [(this.cityBox[0] + this.cityBox[2]) / 2, (this.cityBox[1] + this.cityBox[3]) / 2] : [0, 0]),
       view: shell.map,
     });
     shell.analysis.append(this.analysis.element);
     this.bim = new BimTool(this.stage(), { show: (layer) => this.flyToLayer(layer) });
     shell.models.append(this.bim.element);
-    this.section = new SectionTool(this.stage());
+    this.section = new SectionTool(this.stage(), () => this.saveHash());
     shell.depth.append(this.section.element);
     this.bind();
   }
@@ -150,6 +153,8 @@ export class App {
     const isWanted = (layer: Layer): boolean => state.layers?.includes(layer.info.id) ?? (layer.info.kind === "buildings" || layer.info.kind === "terrain");
     const shown = this.layers.all.map((layer) => this.show(layer, isWanted(layer)));
     this.missing = (state.layers ?? []).filter((id) => !this.layers.find(id));
+    this.section.restore(state.section);
+    this.analysis.restore(state);
     await this.view.setFlat(mode === "2d");
     // The flat map is framed by its own panels, not by where a camera stood.
     if (mode === "2d" && !state.camera) this.home(false);
@@ -177,7 +182,16 @@ export class App {
     this.shell.day.value = this.day ?? "";
     this.colouring.setMoment(instant);
     this.saveHash();
+    this.view.choose({ instant });
     await this.layers.setMoment(instant);
+  }
+
+  /** On the flat map a choice is a page of features: what it leaves out, or why there is none, is said. */
+  private sayChosen(drawn: number, matched: number, error?: unknown): void {
+    const { chosen } = this.shell;
+    chosen.hidden = error === undefined && drawn >= matched;
+    const count = (value: number): string => value.toLocaleString(language());
+    chosen.textContent = chosen.hidden ? "" : error === undefined ? t("map.part", { n: count(drawn), all: count(matched) }) : t("map.failed", { reason: reason(error) });
   }
 
   async show(layer: Layer, on: boolean): Promise<void> {
@@ -271,10 +285,13 @@ export class App {
       layers: this.layers.all.filter(({ visible }) => visible).map(({ info }) => info.id),
       underground: this.underground,
       ...this.colouring.state,
+      ...this.analysis.state,
     };
     const { theme, hidden } = this.networkColouring.state;
     state.networkTheme = theme;
     state.hiddenLines = hidden;
+    const section = this.section.state;
+    if (section) state.section = section;
     if (this.day) state.day = this.day;
     if (this.selected) {
       const { code, layer } = this.selected;

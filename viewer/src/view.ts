@@ -4,6 +4,7 @@ import { union, type BBox, type LayerList } from "./api/api";
 import { t } from "./i18n/i18n";
 import { h } from "./page/dom";
 import type { Layers } from "./layers/layers";
+import type { Choice } from "./map2d/chosen";
 import type { Map2d, MapPicked } from "./map2d/map2d";
 import type { Shell } from "./page/shell";
 import { saveView } from "./page/snapshot";
@@ -18,6 +19,8 @@ const NEAR_DEGREES = 0.0008;
 export interface ViewHooks {
   pick: (picked: MapPicked | undefined) => void;
   moved: () => void;
+  /** Takes how many of all chosen buildings the flat map could draw, or why none could. */
+  chosen: (drawn: number, matched: number, error?: unknown) => void;
   /** Called when the mode has changed. */
   changed: (flat: boolean) => void;
 }
@@ -27,6 +30,7 @@ export class View {
   private map: Map2d | undefined;
   private theme: [ThemeId, ReadonlySet<string>, readonly ThemeClass[]] | undefined;
   private networkTheme: [NetworkThemeId, ReadonlySet<string>, readonly ThemeClass[]] | undefined;
+  private choice: Choice = { instant: undefined, filter: undefined };
   private selected: string | undefined;
   private readonly root: HTMLElement;
 
@@ -72,6 +76,7 @@ export class View {
       this.layers.all.forEach(({ info, visible }) => map.setVisible(info.id, visible));
       if (this.theme) map.setTheme(this.theme[0], this.theme[2], this.theme[1]);
       if (this.networkTheme) map.setNetworkTheme(this.networkTheme[0], this.networkTheme[2], this.networkTheme[1]);
+      map.setChoice(this.choice);
       map.select(this.selected);
       await this.layers.setPaused(true);
       await map.ready;
@@ -84,7 +89,7 @@ export class View {
   private async open(): Promise<Map2d> {
     if (!this.map) {
       const { Map2d } = await import("./map2d/map2d");
-      this.map = new Map2d(this.root, this.list.layers, { pick: this.hooks.pick, moved: this.hooks.moved }, t("app.map2d"));
+      this.map = new Map2d(this.root, this.list.layers, { pick: this.hooks.pick, moved: this.hooks.moved, chosen: this.hooks.chosen }, t("app.map2d"));
     }
     return this.map;
   }
@@ -93,6 +98,12 @@ export class View {
     this.theme = [theme, hidden, classes];
     this.layers.setTheme(theme, hidden);
     if (this.flat) this.map?.setTheme(theme, classes, hidden);
+  }
+
+  /** Shows the buildings of another instant, or those that a CQL2 filter selects, on the flat map too. */
+  choose(choice: Partial<Choice>): void {
+    this.choice = { ...this.choice, ...choice };
+    if (this.flat) this.map?.setChoice(this.choice);
   }
 
   setNetworkTheme(theme: NetworkThemeId, hidden: ReadonlySet<string>, classes: readonly ThemeClass[]): void {

@@ -36,3 +36,18 @@ test("colours of networks survive the link; unknown ones are left out", () => {
   expect(parseHash(formatHash(state))).toMatchObject(state);
   expect(parseHash("#nt=colour").networkTheme).toBeUndefined();
 });
+
+test("area, section and sun survive the link", () => {
+  const state: ViewState = {
+    underground: false,
+    area: { ring: [[114.39, 30.5, 12.5], [114.4, 30.5, 13], [114.4, 30.51, 12]], only: true },
+    section: { kind: "box", at: [114.395, 30.505, 17.3], heading: 45, shift: 0, size: 120 },
+    sun: { day: "2024-06-21", hour: 9.25 },
+  };
+  expect(parseHash(formatHash(state))).toEqual(state);
+});
+
+test.each(["#a=1,2,3;4,5,6", "#a=1,2,3;4,5,6;x,y,z", "#x=wall;1,2,3;0;0;50", "#x=box;1,2,3;0;0;-5", "#sun=2024-13-45;9", "#sun=2024-06-21;25"])(
+  "a tool that makes no sense is left out: %s",
+  (hash) => expect(parseHash(hash)).toEqual({ underground: false }),
+);

@@ -8,6 +8,7 @@ import { Drawing } from "../scene/drawing";
 import type { Stage } from "../scene/stage";
 import { valueTitle } from "../selection/fieldValue";
 import { SPARE_COLOURS, useColour } from "../style/style";
+import type { AreaState } from "../page/toolState";
 import { drawButtons } from "./drawButtons";
 import { closedRing, crossesItself, touching, type Position } from "./geodesy";
 import { exportButtons, resultTable, type Column, type Row } from "./table";
@@ -41,6 +42,7 @@ export class AreaTool {
   constructor(
     private readonly stage: Stage,
     private readonly onFilter: (filter: string | undefined) => void,
+    private readonly changed: () => void = () => undefined,
   ) {
     this.translate();
   }
@@ -66,6 +68,18 @@ export class AreaTool {
       this.result,
     );
     if (this.ring) void this.count();
+  }
+
+  get state(): AreaState | undefined {
+    return this.ring && { ring: [...this.ring], only: this.filtered };
+  }
+
+  /** Takes up the area of a link. */
+  restore({ ring, only }: AreaState): void {
+    this.filtered = only;
+    this.start();
+    this.drawing?.restore(ring);
+    this.translate();
   }
 
   stop(): void {
@@ -103,6 +117,7 @@ export class AreaTool {
 
   private filter(): void {
     this.onFilter(this.filtered && this.ring ? touching(this.ring) : undefined);
+    this.changed();
   }
 
   private async count(): Promise<void> {

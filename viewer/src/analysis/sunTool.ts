@@ -2,6 +2,7 @@
 import { Cartesian3, DirectionalLight, ShadowMode, type Light, type ShadowMap } from "cesium";
 import { h } from "../page/dom";
 import { language, t } from "../i18n/i18n";
+import type { SunState } from "../page/toolState";
 import type { Stage } from "../scene/stage";
 import { momentOf, sunAt, zoneHours } from "./sun";
 
@@ -29,6 +30,7 @@ export class SunTool {
   constructor(
     private readonly stage: Stage,
     private readonly place: () => [number, number],
+    private readonly changed: () => void = () => undefined,
   ) {
     this.translate();
   }
@@ -38,16 +40,19 @@ export class SunTool {
     on.addEventListener("change", () => {
       this.on = on.checked;
       this.apply();
+      this.changed();
     });
     const day = h("input", { type: "date", id: "sun-day", value: this.day, "data-testid": "sun-day" });
     day.addEventListener("change", () => {
       if (day.value) this.day = day.value;
       this.apply();
+      this.changed();
     });
     const hour = h("input", { type: "range", id: "sun-hour", min: "0", max: "23.75", step: String(STEP_HOURS), value: String(this.hour), "data-testid": "sun-hour" });
     hour.addEventListener("input", () => {
       this.hour = Number(hour.value);
       this.apply();
+      this.changed();
     });
     this.element.replaceChildren(
       h("div", { class: "layer-line" }, on, h("label", { for: "sun-on" }, t("sun.on"))),
@@ -58,8 +63,21 @@ export class SunTool {
     this.apply();
   }
 
+  get state(): SunState | undefined {
+    return this.on ? { day: this.day, hour: this.hour } : undefined;
+  }
+
+  /** Takes up the sun of a link. */
+  restore({ day, hour }: SunState): void {
+    this.on = true;
+    this.day = day;
+    this.hour = hour;
+    this.translate();
+  }
+
   stop(): void {
     this.on = false;
+    this.changed();
     this.translate();
   }
 

@@ -39,6 +39,8 @@ export const en = {
   "theme.storeys": "storeys",
   "theme.year": "year built",
   "theme.grade": "appraisal grade",
+  "map.part": "The map shows {n} of {all} buildings of this choice here: zoom in for the others.",
+  "map.failed": "The buildings of this choice could not be read: {reason}",
   "theme.networks": "Colour networks by",
   "theme.kind": "kind",
   "theme.material": "material",

@@ -41,6 +41,8 @@ export const zh: Record<Key, string> = {
   "theme.storeys": "层数",
   "theme.year": "建成年代",
   "theme.grade": "鉴定等级",
+  "map.part": "地图仅显示此处所选 {all} 栋建筑中的 {n} 栋，请放大查看其余建筑。",
+  "map.failed": "无法读取所选建筑：{reason}",
   "theme.networks": "管网着色",
   "theme.kind": "类别",
   "theme.material": "材质",

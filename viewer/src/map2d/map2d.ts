@@ -6,6 +6,7 @@ import { serviceUrl, type BBox, type LayerInfo } from "../api/api";
 import { bearer } from "../api/token";
 import type { NetworkThemeId, ThemeClass, ThemeId } from "../style/theme";
 import { networkColour } from "../style/style";
+import { Chosen, type Choice } from "./chosen";
 import { colourExpression, hiddenFilter, mapLayers, selectedLayers } from "./style";
 
 /** Width of the earth at the equator on a map of zoom 0, 512 pixels [m per pixel]. */
@@ -22,6 +23,8 @@ export interface MapPicked {
 export interface MapHooks {
   pick: (picked: MapPicked | undefined) => void;
   moved: () => void;
+  /** Takes how many of all chosen buildings could be drawn, or why none could. */
+  chosen: (drawn: number, matched: number, error?: unknown) => void;
 }
 
 export class Map2d {
@@ -29,6 +32,7 @@ export class Map2d {
   /** Resolves when style and first tiles are there. */
   readonly ready: Promise<void>;
   private selected: string | undefined;
+  private readonly chosen: Chosen | undefined;
 
   constructor(
     root: HTMLElement,
@@ -55,6 +59,8 @@ export class Map2d {
       hooks.pick(exact ?? this.picked(this.map.queryRenderedFeatures(box)));
     });
     this.map.on("moveend", hooks.moved);
+    const buildings = infos.find(({ kind }) => kind === "buildings");
+    this.chosen = buildings && new Chosen(this.map, buildings.collection, () => this.box, hooks.chosen);
   }
 
   private get collections(): string[] {
@@ -81,7 +87,7 @@ export class Map2d {
     for (const { layer, properties } of features) {
       const id = layer.id.slice(0, layer.id.lastIndexOf(":"));
       const code: unknown = properties["code"];
-      if (typeof code === "string" && this.infos.some((info) => info.id === id)) return { layer: id, collection: layer.source, code };
+      if (typeof code === "string" && this.infos.some((info) => info.id === id)) return { layer: id, collection: layer.source.replace(/@chosen$/, ""), code };
     }
     return undefined;
   }
@@ -103,6 +109,11 @@ export class Map2d {
         for (const part of ["fill", "edge"]) this.map.setFilter(`${id}:${part}`, hiddenFilter(theme, hidden));
       }
     });
+  }
+
+  /** Shows the buildings of an instant or of a CQL2 filter; neither: all, as they stand. */
+  setChoice(choice: Choice): void {
+    this.whenStyled(() => void this.chosen?.set(choice));
   }
 
   /** Colours lines of the networks. */

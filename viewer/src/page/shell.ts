@@ -11,6 +11,8 @@ export interface Shell {
   tree: HTMLElement;
   legend: HTMLElement;
   networkLegend: HTMLElement;
+  /** Says what of a choice of buildings the flat map cannot draw. */
+  chosen: HTMLElement;
   side: HTMLElement;
   underground: HTMLInputElement;
   /** Place of the section tool. */
@@ -52,13 +54,14 @@ export function drawShell(root: HTMLElement): Shell {
   const day = h("input", { type: "date", id: "day", "data-testid": "day" });
   const dayLabel = h("label", { for: "day" });
   const legend = h("section", { class: "legend", "data-testid": "legend", hidden: true });
+  const chosen = h("p", { class: "hint", role: "status", "data-testid": "chosen-status", hidden: true });
   const networkLegend = h("section", { class: "legend", "data-testid": "network-legend", hidden: true });
   const collections = h("a", { target: "_blank", rel: "noopener" });
   const layers = h(
     "div", {}, tree,
     h("div", { class: "layer" }, h("div", { class: "layer-line" }, underground, undergroundLabel)),
     depth,
-    h("div", { class: "layer" }, h("div", { class: "layer-line" }, dayLabel, day)),
+    h("div", { class: "layer" }, h("div", { class: "layer-line" }, dayLabel, day), chosen),
     legend, networkLegend, h("p", { class: "links" }, collections),
   );
   const analysis = h("div", {});
@@ -106,5 +109,5 @@ export function drawShell(root: HTMLElement): Shell {
   };
   translate();
   onLanguage(translate);
-  return { title, bar, map, tree, legend, networkLegend, side, underground, day, panel, banner, alerts, attribution, controls, tabs, analysis, models, depth, reveal: () => setOpen(true), uncover, translate };
+  return { title, bar, map, tree, legend, networkLegend, chosen, side, underground, day, panel, banner, alerts, attribution, controls, tabs, analysis, models, depth, reveal: () => setOpen(true), uncover, translate };
 }

@@ -1,4 +1,5 @@
-/** What a link to the viewer carries: camera, visible layers, selected code. Kept in the hash, so it never reaches a log. */
+/** What a link to the viewer carries: camera, visible layers, selected code, colours, tools. Kept in the hash, so it never reaches a log. */
+import { formatTools, parseTools, type ToolState } from "./toolState";
 import { isNetworkTheme, isTheme, type NetworkThemeId, type ThemeId } from "../style/theme";
 
 export interface CameraState {
@@ -12,7 +13,7 @@ export interface CameraState {
   pitch: number;
 }
 
-export interface ViewState {
+export interface ViewState extends ToolState {
   camera?: CameraState;
   /** Undefined: the default layers. Empty: none. */
   layers?: string[];
@@ -51,6 +52,7 @@ export function formatHash(state: ViewState): string {
   if (state.hidden && state.hidden.length > 0) parts.push(`f=${state.hidden.map(encodeURIComponent).join(",")}`);
   if (state.networkTheme && state.networkTheme !== "kind") parts.push(`nt=${state.networkTheme}`);
   if (state.hiddenLines && state.hiddenLines.length > 0) parts.push(`nf=${state.hiddenLines.map(encodeURIComponent).join(",")}`);
+  parts.push(...formatTools(state));
   return `#${parts.join("&")}`;
 }
 
@@ -61,7 +63,7 @@ export function parseHash(hash: string): ViewState {
     const at = part.indexOf("=");
     if (at > 0) fields.set(part.slice(0, at), part.slice(at + 1));
   }
-  const state: ViewState = { underground: fields.get("u") === "1" };
+  const state: ViewState = { underground: fields.get("u") === "1", ...parseTools(fields) };
   const camera = parseCamera(fields.get("c"));
   if (camera) state.camera = camera;
   const layers = fields.get("l");

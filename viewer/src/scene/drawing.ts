@@ -60,6 +60,13 @@ export class Drawing {
     this.onChange(this);
   }
 
+  /** Takes a shape that was drawn before, and ends. */
+  restore(points: readonly Position[]): void {
+    this.points.push(...points);
+    this.paint();
+    this.finish();
+  }
+
   /** Takes the shape off the view. */
   remove(): void {
     this.isDone = true;

@@ -1,6 +1,7 @@
 /** Looking below ground: a section plane or box through everything on the view, and the depth under the pointer. */
 import {
   Cartesian3,
+  Cartographic,
   ClippingPlane,
   ClippingPlaneCollection,
   Color,
@@ -13,6 +14,7 @@ import {
 } from "cesium";
 import { h } from "../page/dom";
 import { language, onLanguage, t } from "../i18n/i18n";
+import type { SectionState } from "../page/toolState";
 import { placeAt } from "../scene/drawing";
 import { heightAt } from "../scene/ground";
 import type { Stage } from "../scene/stage";
@@ -47,7 +49,10 @@ export class SectionTool {
   private isUnderground = false;
   private readAt = 0;
 
-  constructor(private readonly stage: Stage) {
+  constructor(
+    private readonly stage: Stage,
+    private readonly changed: () => void,
+  ) {
     stage.layers.onTileset((tileset) => this.clip(tileset));
     new ScreenSpaceEventHandler(stage.widget.canvas).setInputAction(
       ({ endPosition }: ScreenSpaceEventHandler.MotionEvent) => this.read(endPosition.x, endPosition.y),
@@ -55,6 +60,23 @@ export class SectionTool {
     );
     this.draw();
     onLanguage(() => this.draw());
+  }
+
+  get state(): SectionState | undefined {
+    const { kind, frame, values } = this;
+    if (kind === "none" || !frame) return undefined;
+    const { longitude, latitude, height } = Cartographic.fromCartesian(Matrix4.getTranslation(frame, new Cartesian3()));
+    return { kind, at: [CesiumMath.toDegrees(longitude), CesiumMath.toDegrees(latitude), height], ...values };
+  }
+
+  /** Takes up the section of a link; undefined ends it. */
+  restore(state: SectionState | undefined): void {
+    if (!state && !this.frame) return;
+    this.kind = state?.kind ?? "none";
+    this.frame = state && Transforms.eastNorthUpToFixedFrame(Cartesian3.fromDegrees(...state.at));
+    if (state) Object.assign(this.values, { heading: state.heading, shift: state.shift, size: state.size });
+    this.draw();
+    this.apply();
   }
 
   /** Depths are read in the underground view only. */
@@ -119,6 +141,7 @@ export class SectionTool {
     this.set(globe.clippingPlanes, this.frame);
     for (const { tileset } of this.stage.layers.all) if (tileset) this.clip(tileset);
     this.stage.widget.scene.requestRender();
+    this.changed();
   }
 
   private clip(tileset: Cesium3DTileset): void {
