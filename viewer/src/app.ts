@@ -200,7 +200,7 @@ export class App {
     this.networkColouring.setCollections(this.layers.all.filter(({ visible, info }) => visible && info.kind === "network").map(({ info }) => info.collection));
     this.saveHash();
     await loading;
-    if (on && layer.info.kind === "buildings" && this.list.city.ground_height_m === undefined) this.settleGround(layer);
+    if (on && this.list.city.ground_height_m === undefined && this.isGrounded(layer)) this.settleGround(layer);
   }
 
   /** Selects by code, as a link or a search does. Gives a word for the user where that was not possible. */
@@ -393,6 +393,12 @@ export class App {
 
   private groundIn(box: BBox): number {
     return this.groundAt((box[0] + box[2]) / 2, (box[1] + box[3]) / 2);
+  }
+
+  /** Whether a layer tells where the plain lies: the buildings, or what stands without them. */
+  private isGrounded({ info: { kind } }: Layer): boolean {
+    const alone = !this.layers.all.some(({ visible, info }) => visible && info.kind === "buildings");
+    return kind === "buildings" || (alone && (kind === "citymodel" || kind === "pointcloud"));
   }
 
   private settleGround(layer: Layer): void {

@@ -18,6 +18,7 @@ import { t } from "../i18n/i18n";
 import { isBlock, Layer, skyLight, standsFor, text, type Picked } from "./layer";
 import { baseColour, BLOCK, SELECTED } from "../style/style";
 import { tilesAt } from "./moment";
+import { preparePoints } from "./points";
 import { Terrain } from "./terrain";
 import { classColour, classOf, type NetworkThemeId, type ThemeId } from "../style/theme";
 import { whenShown } from "../scene/tilesReady";
@@ -256,6 +257,7 @@ export class Layers {
     // Models and scans keep their own colours; blocks and pipes are drawn in the colour of their class.
     tileset.colorBlendMode =
       layer.info.kind === "buildings" || layer.info.kind === "network" ? Cesium3DTileColorBlendMode.REPLACE : Cesium3DTileColorBlendMode.HIGHLIGHT;
+    if (layer.info.kind === "pointcloud") preparePoints(tileset);
     tileset.style = this.makeStyle(layer);
     this.attached.forEach((prepare) => prepare(tileset));
   }

@@ -16,8 +16,8 @@ export async function relatedSections(collection: string, code: string, properti
     typeof model === "string" && collection !== "bim-models" ? Promise.resolve(modelLink(model, go)) : undefined,
     collection === "buildings" ? membersOf("addresses", code, t("panel.addresses"), ["full_text", "address"], go) : undefined,
     collection === "buildings" ? membersOf("units", code, t("panel.units"), ["name", "code"], go) : undefined,
-    // What has no version has no history: asking for it would be answered by an error.
-    properties["version"] === undefined ? undefined : historyOf(collection, code, go),
+    // What has no version has no history, and models keep theirs as models: asking for it would be answered by an error.
+    properties["version"] === undefined || collection.startsWith("bim-") ? undefined : historyOf(collection, code, go),
   ].map((section) => Promise.resolve(section).catch(() => undefined)));
   return sections.filter((section): section is HTMLElement => section !== undefined);
 }
