@@ -149,13 +149,19 @@ def test_axe_has_no_serious_finding(shared_page):
 def test_everything_is_reached_by_tab_and_worked_by_keys(shared_page):
     shared_page.reset()
     shared_page.page.evaluate("document.activeElement.blur()")
-    seen = []
-    for _ in range(60):
-        shared_page.page.keyboard.press("Tab")
-        seen.append(shared_page.page.evaluate("document.activeElement?.getAttribute('data-testid') ?? document.activeElement?.tagName"))
-    assert {"menu", "search", "search-go", "data", "mode", "picture", "copy-link", "language", "toggle-buildings", "theme", "home"} <= set(
-        seen
-    )
+    wanted = {"menu", "search", "search-go", "data", "mode", "picture", "copy-link", "language", "toggle-buildings", "theme", "home"}
+    seen = set()
+    # Drawing by software between the keys is most of the time, and no part of this.
+    shared_page.page.evaluate("window.cimViewer.viewer.useDefaultRenderLoop = false")
+    try:
+        for _ in range(120):
+            shared_page.page.keyboard.press("Tab")
+            seen.add(shared_page.page.evaluate("document.activeElement?.getAttribute('data-testid') ?? document.activeElement?.tagName"))
+            if wanted <= seen:
+                break
+    finally:
+        shared_page.page.evaluate("window.cimViewer.viewer.useDefaultRenderLoop = true")
+    assert wanted <= seen
     shared_page.test_id("tab-layers").focus()
     shared_page.page.keyboard.press("ArrowRight")
     shared_page.page.keyboard.press("Enter")
