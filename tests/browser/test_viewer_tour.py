@@ -22,7 +22,7 @@ def test_the_tour_can_be_walked(shared_browser, demo_server, spoken):
     try:
         viewer.open(f"?lang={spoken}&screenshot=1")
         viewer.test_id("dismiss-notices").click()
-        viewer.text("shown-count")
+        viewer.text("theme")
         step(1)
         viewer.test_id("search").fill("珞喻路")
         viewer.page.wait_for_selector("[data-testid=suggestions] li")

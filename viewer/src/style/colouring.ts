@@ -20,7 +20,8 @@ export class Colouring<T extends AnyTheme> {
   private turn = 0;
   private instant: string | undefined;
   private filter: string | undefined;
-  private isSeen = false;
+  /** In sight, or changed by the user. */
+  private isWanted = false;
   /** Whether the counts do not tell about the present classes. */
   private isStale = true;
 
@@ -34,10 +35,11 @@ export class Colouring<T extends AnyTheme> {
   ) {
     this.theme = words.themes[0] as T;
     root.hidden = true;
-    // One request per class: they wait until somebody looks.
+    // One request per class: the first ones wait until somebody looks.
     new IntersectionObserver((entries) => {
-      this.isSeen = entries.at(-1)?.isIntersecting ?? false;
-      if (this.isSeen && this.isStale) void this.count();
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      this.isWanted = true;
+      if (this.isStale) void this.count();
     }).observe(root);
   }
 
@@ -65,6 +67,7 @@ export class Colouring<T extends AnyTheme> {
   setMoment(instant: string | undefined): void {
     if (instant === this.instant) return;
     this.instant = instant;
+    this.isWanted = true;
     void this.refresh();
   }
 
@@ -72,6 +75,7 @@ export class Colouring<T extends AnyTheme> {
   setFilter(filter: string | undefined): void {
     if (filter === this.filter) return;
     this.filter = filter;
+    this.isWanted = true;
     void this.refresh();
   }
 
@@ -90,7 +94,7 @@ export class Colouring<T extends AnyTheme> {
     this.isStale = true;
     this.paint(theme, new Set(this.hidden), this.classes);
     this.draw();
-    if (this.isSeen) await this.count();
+    if (this.isWanted) await this.count();
   }
 
   /** Words that features use for an attribute whose schema lists none. */
@@ -122,6 +126,7 @@ export class Colouring<T extends AnyTheme> {
     drawLegend(this.root, { words, theme, classes, hidden, counts }, {
       choose: (next) => {
         this.theme = next;
+        this.isWanted = true;
         this.hidden.clear();
         this.apply();
         void this.refresh();
