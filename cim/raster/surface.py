@@ -1,7 +1,9 @@
 """The terrain as one surface over several rasters: the first one that knows a place decides."""
 
 import math
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ _BLOCK = 2048
 """Positions are looked up together per block of so many cells."""
 _MOST_CELLS = 64_000_000
 """Larger windows are read at a lower resolution."""
+_THREADS = min(4, os.cpu_count() or 1)
 _EXACT_BELOW = 20_000
 _NODES = 65
 _HINT = "restore the raster folder from a backup, or cim ingest terrain FILE"
@@ -189,8 +192,15 @@ class Surface:
             low = np.minimum.reduceat(place, starts[filled], axis=0)
             high = np.maximum.reduceat(place, starts[filled], axis=0)
             is_waiting = np.isin(filled, waiting)
-            for part in _groups(raster, np.where(is_waiting[:, None], low, np.nan), high):
-                self._under_part(raster, prints, filled[part], (low[part].min(axis=0), high[part].max(axis=0)), (column, row), found)
+            parts = _groups(raster, np.where(is_waiting[:, None], low, np.nan), high)
+
+            def look(part: NDArray[np.int64], raster: Raster = raster, low: Floats = low, high: Floats = high,
+                     cells: tuple[Floats, Floats] = (column, row)) -> None:  # fmt: skip
+                self._under_part(raster, prints, filled[part], (low[part].min(axis=0), high[part].max(axis=0)), cells, found)
+
+            # Reading and the compiled search both release the interpreter; each part writes its own footprints.
+            with ThreadPoolExecutor(_THREADS) as pool:
+                list(pool.map(look, parts))
         if len(self.rasters) > 1:
             self._mend(prints, filled[found.gaps[filled]], found)
         return found

@@ -16,16 +16,16 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from cim.db import rasters as rows
-from cim.db.datasets import Counts, DatasetInfo
+from cim.db.datasets import Counts
 from cim.db.engine import Connection
 from cim.errors import GeometryError, SourceSyntaxError
 from cim.raster.cog import CogOptions, stripes, write_cog
 from cim.settings import Settings
 from ingest import pipeline
 from ingest.raster import mosaic
+from ingest.raster.named import named
 from ingest.raster.source import Sheet, footprint_of, read_sheet
 from ingest.rejects import RejectLog
-from ingest.source import sha256_of
 
 _TYPES = ("uint8", "uint16", "int16")
 _MOST_BANDS = 16
@@ -91,13 +91,8 @@ def ingest_imagery(settings: Settings, files: Sequence[Path], options: ImageryOp
     if options.compress != "deflate" and (first.data_type != "uint8" or first.n_bands not in (1, 3, 4)):
         raise GeometryError(first.path, f"--compress {options.compress} needs 8-bit bands", hint="leave --compress out")
     grid = mosaic.common_grid(sheets)
-    given = [options.compress, *(sha256_of(path) for path in files[1:]), *([options.crs] if options.crs else [])]
-    source = first.path.name if len(files) == 1 else f"{first.path.name} and {len(files) - 1} more"
-    info = DatasetInfo(
-        "imagery", options.name or first.path.stem, source, sha256_of(first.path, given=tuple(given)), crs=grid.crs,
-        is_synthetic=options.synthetic, licence=options.licence, provider=options.provider,
-    )  # fmt: skip
-    target = settings.rasters_dir / f"{info.sha256}.tif"
+    given = (options.compress,)
+    info, target = named(settings, "imagery", files, grid.crs, given, options)
     earlier = pipeline.already_loaded(settings, info)
     if earlier is not None:
         if not target.exists() and not dry_run:

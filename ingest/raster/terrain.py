@@ -12,7 +12,7 @@ import numpy as np
 from cim.crs import parse_crs
 from cim.db import profiles
 from cim.db import rasters as rows
-from cim.db.datasets import Counts, DatasetInfo
+from cim.db.datasets import Counts
 from cim.db.engine import Connection
 from cim.db.rasters import stored_rasters
 from cim.errors import GeometryError, SourceError
@@ -21,9 +21,9 @@ from cim.settings import Settings
 from ingest import pipeline
 from ingest.raster import mosaic
 from ingest.raster.ground import Changed, update_ground
+from ingest.raster.named import named
 from ingest.raster.source import UNITS, Sheet, footprint_of, one_of, read_sheet
 from ingest.rejects import RejectLog
-from ingest.source import sha256_of
 
 _MOSTLY_EMPTY = 0.1
 
@@ -92,14 +92,8 @@ def ingest_terrain(settings: Settings, files: Sequence[Path], options: TerrainOp
     if not parse_crs(datum).is_vertical:
         raise GeometryError(first.path, f"--vertical-datum {datum} is no vertical CRS", hint="for example EPSG:5737 (1985 height)")
     grid = mosaic.common_grid(sheets)
-    shas = [sha256_of(path) for path in files]
-    given = (datum, unit, str(options.nodata), str(options.shift_m), *shas[1:], *([options.crs] if options.crs else []))
-    source = first.path.name if len(files) == 1 else f"{first.path.name} and {len(files) - 1} more"
-    info = DatasetInfo(
-        "terrain", options.name or first.path.stem.removesuffix(".hgt"), source, sha256_of(first.path, given=given), crs=grid.crs,
-        is_synthetic=options.synthetic, licence=options.licence, provider=options.provider,
-    )  # fmt: skip
-    target = settings.rasters_dir / f"{info.sha256}.tif"
+    given = (datum, unit, str(options.nodata), str(options.shift_m))
+    info, target = named(settings, "terrain", files, grid.crs, given, options)
     earlier = pipeline.already_loaded(settings, info)
     if earlier is not None:
         if not target.exists() and not dry_run:
