@@ -37,7 +37,7 @@ from cim.db.migrate import migrate
 from cim.geometry.footprint import footprints_from_wkb
 from cim.profile import CityProfile, Names
 from cim.raster.cog import write_cog
-from cim.raster.pictures import Look, tile_picture
+from cim.raster.pictures import Look, picture
 from cim.raster.surface import Surface
 from cim.settings import Settings
 
@@ -180,10 +180,13 @@ def map_rows(folder: Path) -> list[dict[str, Any]]:
         )
     ]
     look = Look("hillshade", 0.0, 90.0)
-    tile_picture(path, "WebMercatorQuad", (places[0].z, places[0].y, places[0].x), look, "png")
 
     def own(one: morecantile.Tile) -> None:
-        tile_picture(path, "WebMercatorQuad", (one.z, one.y, one.x), look, "png")
+        bounds = tms.xy_bounds(one)
+        cell = (bounds.top - bounds.bottom) / 256 / np.cosh((bounds.top + bounds.bottom) / 2 / 6_378_137)
+        picture(path, tuple(bounds), "EPSG:3857", (256, 256), look, "png", (cell, cell))
+
+    own(places[0])
 
     def peer(one: morecantile.Tile) -> None:
         with Reader(str(path)) as reader:

@@ -98,7 +98,7 @@ def raster_paths(raster: str) -> dict[str, dict[str, Any]]:
         suffix = f"{'-styled' if styled else ''}-{raster}"
         at = f"{root}{styled}/map"
         made |= {
-            at: _get(f"Map of {raster}", f"map{suffix}", "maps", [*known, *_MAP, _FORMAT_PICTURE], _PICTURE),
+            at: _get(f"Map of {raster}", f"map{suffix}", "maps", [*known, *_MAP, _FORMAT_PICTURE], _PICTURE, empty=True),
             f"{at}/tiles": _get(f"Map tilesets of {raster}", f"map-tilesets{suffix}", "maps", known, _OBJECT),
             f"{at}/tiles/{{tileMatrixSetId}}": _get(f"Map tileset of {raster}", f"map-tileset{suffix}", "maps", [*known, _SET], _OBJECT),
             f"{at}/tiles/{{tileMatrixSetId}}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": _get(

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from cim.crs import transform_box
 from cim.db.published_rasters import PublishedRaster
 from cim.errors import InvalidParameterError, LimitExceededError, NotFoundError
-from cim.raster.pictures import FORMATS, STYLES, Look, box_picture, stretch, tile_picture
+from cim.raster.pictures import FORMATS, STYLES, Look, stretch
+from cim.raster.pictures import picture as picture_of
 from cim.raster.places import metres_per_unit
 from ogc_api import raster_queries
 from ogc_api.access import principal_of
@@ -31,6 +32,8 @@ from ogc_api.tile_matrix import MAP_GRIDS, MATRIX_SETS, TileMatrixSet, matrix_se
 
 _MOST_PIXELS = 4096 * 4096
 _WIDTH = 1024
+_SPHERE_M = 6_378_137.0
+_METRES_PER_DEGREE = 111_319.49
 _PARAMETERS = ("f", "bbox", "bbox-crs", "crs", "width", "height")
 
 
@@ -67,14 +70,22 @@ async def tile(request: Request) -> Response:
             if not (reach[0] <= east and west <= reach[2] and reach[1] <= north and south <= reach[3]):
                 return Picture(b"", reach)
             file = state.settings.rasters_dir / raster.file
-            return Picture(await asyncio.to_thread(_tile, file, chosen.id, place, raster, style, kind), reach)
+            return Picture(await asyncio.to_thread(_tile, file, chosen, place, raster, style, kind), reach)
 
         kept = await state.tiles.make(key, make)
     return _answer(request, state, kept, FORMATS[kind][1])
 
 
-def _tile(file: Path, grid: str, place: tuple[int, int, int], raster: PublishedRaster, style: str, kind: str) -> bytes:
-    return tile_picture(file, grid, place, _look(file, raster, style), kind)
+def _tile(file: Path, grid: TileMatrixSet, place: tuple[int, int, int], raster: PublishedRaster, style: str, kind: str) -> bytes:
+    box = grid.box(*place)
+    pixel, middle = (box[3] - box[1]) / 256, (box[1] + box[3]) / 2
+    if grid.srid == 3857:
+        cell = pixel / math.cosh(middle / _SPHERE_M)
+        cell_m = (cell, cell)
+    else:
+        cell = pixel * _METRES_PER_DEGREE
+        cell_m = (cell * math.cos(math.radians(middle)), cell)
+    return picture_of(file, box, f"EPSG:{grid.srid}", (256, 256), _look(file, raster, style), kind, cell_m)
 
 
 def _look(file: Path, raster: PublishedRaster, style: str) -> Look:
@@ -164,9 +175,10 @@ async def picture(request: Request) -> Response:
     file = state.settings.rasters_dir / raster.file
 
     def draw() -> bytes:
-        return box_picture(file, box, wanted.name, size, _look(file, raster, style), kind, cell_m)
+        return picture_of(file, box, wanted.name, size, _look(file, raster, style), kind, cell_m)
 
-    return Response(await asyncio.to_thread(draw), headers=headers, media_type=FORMATS[kind][1])
+    body = await asyncio.to_thread(draw)
+    return Response(body, headers=headers, media_type=FORMATS[kind][1]) if body else Response(status_code=204, headers=headers)
 
 
 def _size(sent: dict[str, str], width_m: float, height_m: float) -> tuple[int, int]:
@@ -228,7 +240,7 @@ def _tileset(raster: PublishedRaster, grid: TileMatrixSet, root: str, base: str,
 def deepest_level(raster: PublishedRaster, grid: TileMatrixSet) -> int:
     """Return the level from which tiles show nothing new: its pixels are smaller than the cells."""
     middle = math.radians((raster.bbox[1] + raster.bbox[3]) / 2)
-    metres = grid.span / 256 * (math.cos(middle) if grid.srid == 3857 else 111_319.49)
+    metres = grid.span / 256 * (math.cos(middle) if grid.srid == 3857 else _METRES_PER_DEGREE)
     return min(20, max(0, math.ceil(math.log2(metres / raster.resolution_m))))
 
 

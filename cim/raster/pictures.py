@@ -1,26 +1,28 @@
-"""Pictures of rasters: imagery as it is, elevations as shaded relief, colours by height or by slope; tiles and free boxes, by rio-tiler."""
+"""Pictures of rasters: imagery as it is, elevations as shaded relief, colours by height or by slope; packed by rio-tiler."""
 
-import threading
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
 from rasterio.fill import fillnodata
+from rasterio.windows import Window
 
 from cim.analysis.terrain import hillshade, slope_and_aspect
+from cim.crs import transform_xy
+from cim.geometry.ground import bilinear, interpolate
 from cim.profile import Names
 from cim.raster.opened import opened
-
-if TYPE_CHECKING:
-    from rio_tiler.models import ImageData
+from cim.raster.pieces import frame_of
+from cim.raster.surface import RasterError
 
 Box = tuple[float, float, float, float]
-_METRES_PER_DEGREE = 111_319.49
-_KEPT = threading.local()
-_MOST_READERS = 64
+_NODES = 65
 _NEIGHBOURS = 2
 """Cells around a tile that its relief looks at."""
 
@@ -58,45 +60,10 @@ class Look:
     high_m: float = 1.0
 
 
-def tile_picture(path: Path, grid: str, place: tuple[int, int, int], look: Look, kind: str) -> bytes:
-    """Return a tile of 256 x 256 pixels, empty where the raster does not reach.
-
-    Parameters
-    ----------
-    grid
-        WebMercatorQuad or WorldCRS84Quad.
-    place
-        Level, row, column.
-    kind
-        Key of `FORMATS`.
-
-    Raises
-    ------
-    RasterError
-        The file is missing or damaged.
-    """
-    import morecantile
-    from rio_tiler.errors import TileOutsideBounds
-
-    level, row, column = place
-    tms = morecantile.tms.get(grid)
-    buffer = _NEIGHBOURS if look.style in {"hillshade", "relief", "slope"} else 0
-    try:
-        found = _reader(path, grid).tile(column, row, level, tilesize=256, buffer=buffer, **_sampling(look, path))
-    except TileOutsideBounds:
-        return b""
-    if not found.mask.any():
-        return b""
-    box = tms.xy_bounds(morecantile.Tile(column, row, level))
-    size_y = (box.top - box.bottom) / 256
-    middle = (box.top + box.bottom) / 2
-    cell = size_y * _METRES_PER_DEGREE if grid != "WebMercatorQuad" else size_y / np.cosh(middle / 6378137.0)
-    east = cell * np.cos(np.radians(middle)) if grid != "WebMercatorQuad" else cell
-    return _drawn(found, look, (float(east), float(cell)), kind, buffer)
-
-
-def box_picture(path: Path, box: Box, crs: str, size: tuple[int, int], look: Look, kind: str, cell_m: tuple[float, float]) -> bytes:
-    """Return a picture of a box.
+def picture(
+    path: Path, box: Box, crs: str, size: tuple[int, int], look: Look, kind: str, cell_m: tuple[float, float]
+) -> bytes:  # fmt: skip
+    """Return a picture of a box, empty where the raster does not reach.
 
     Parameters
     ----------
@@ -104,65 +71,83 @@ def box_picture(path: Path, box: Box, crs: str, size: tuple[int, int], look: Loo
         West, south, east, north in the CRS, which the picture has too.
     size
         Width and height [pixel].
+    look
+        Style and range of the colours.
+    kind
+        Key of `FORMATS`.
     cell_m
         Width and height of a pixel on the ground [m].
+
+    Raises
+    ------
+    RasterError
+        The file is missing or damaged.
     """
-    from rasterio.crs import CRS
-
-    chosen = CRS.from_user_input(crs)
-    found = _reader(path, "WebMercatorQuad").part(
-        box, dst_crs=chosen, bounds_crs=chosen, width=size[0], height=size[1], max_size=None, **_sampling(look, path)
-    )
-    return _drawn(found, look, cell_m, kind, 0)
-
-
-def _reader(path: Path, grid: str) -> Any:  # noqa: ANN401 - rio-tiler's class carries untyped members
-    import morecantile
-    from rio_tiler.io import Reader
-
     source = opened(path)
-    readers: dict[tuple[Path, str], Any] | None = getattr(_KEPT, "readers", None)
-    if readers is None:
-        readers = _KEPT.readers = {}
-    # Made once per open dataset: finding bounds and levels costs more than a tile.
-    kept = readers.get((path, grid))
-    if kept is None or kept.dataset is not source:
-        while len(readers) > _MOST_READERS:
-            readers.pop(next(iter(readers)))
-        kept = readers[path, grid] = Reader(input=str(path), dataset=source, tms=morecantile.tms.get(grid))
-    return kept
-
-
-def _sampling(look: Look, path: Path) -> dict[str, Any]:
-    made: dict[str, Any] = {"resampling_method": "bilinear", "reproject_method": "bilinear"}
-    if look.style == "natural":
-        count = int(opened(path).count)
-        made["indexes"] = (1, 2, 3) if count >= 3 else (1,)
-    return made
-
-
-def _drawn(found: "ImageData", look: Look, cell_m: tuple[float, float], kind: str, buffer: int) -> bytes:
-    from rio_tiler.models import ImageData
-
-    if look.style == "natural":
-        shown, mask = _stretched(found, look), found.mask
-    else:
-        heights = np.where(found.mask > 0, found.array.data[0].astype(np.float64), np.nan)
-        shown, mask = _relief(heights, look, cell_m), found.mask
+    bands = [1, 2, 3] if look.style == "natural" and source.count >= 3 else [1]
+    buffer = _NEIGHBOURS if look.style in {"hillshade", "relief", "slope"} else 0
+    found = _sampled(path, box, crs, size, bands, buffer)
+    if found is None:
+        return b""
+    mask: NDArray[np.bool_] = np.asarray(np.isnan(found).any(axis=0))
+    shown = _stretched(found, look) if look.style == "natural" else _relief(found[0].astype(np.float64), look, cell_m)
     if buffer:
         inner = slice(buffer, -buffer)
         shown, mask = shown[:, inner, inner], mask[inner, inner]
+    return b"" if mask.all() else _encoded(shown, mask, kind)
+
+
+def _sampled(
+    path: Path, box: Box, crs: str, size: tuple[int, int], bands: list[int], buffer: int
+) -> NDArray[np.float32] | None:  # fmt: skip
+    """Return the values at the centres of pixels, bilinear, shape (bands, rows, columns) with ``buffer`` more on each side; NaN = none."""
+    frame, source = frame_of(path), opened(path)
+    step_x, step_y = (box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]
+    columns, rows = size[0] + 2 * buffer, size[1] + 2 * buffer
+    west, south = box[0] - buffer * step_x, box[1] - buffer * step_y
+    span = (columns * step_x / (_NODES - 1), rows * step_y / (_NODES - 1))
+    # Exact at nodes, interpolated between: making the transformation anew for every tile, as a warp of GDAL does, costs more than all else.
+    grid_x, grid_y = np.meshgrid(west + np.arange(_NODES) * span[0], south + np.arange(_NODES) * span[1])
+    x, y = transform_xy(crs, frame.crs, grid_x.ravel(), grid_y.ravel())
+    column, row = (x - frame.west) / frame.step_x, (frame.north - y) / frame.step_y
+    if not (np.isfinite(column).all() and np.isfinite(row).all()):
+        return None
+    # Cells per pixel: coarser cells come from the overviews.
+    factor = max(1.0, float(np.ptp(column)) / columns, float(np.ptp(row)) / rows)
+    first = np.maximum([math.floor(column.min() - 2 * factor), math.floor(row.min() - 2 * factor)], 0)
+    end = np.minimum([math.ceil(column.max() + 2 * factor), math.ceil(row.max() + 2 * factor)], [frame.width, frame.height])
+    if (end <= first).any():
+        return None
+    cells = end - first
+    shape = (max(1, math.ceil(cells[1] / factor)), max(1, math.ceil(cells[0] / factor)))
+    window = Window(int(first[0]), int(first[1]), int(cells[0]), int(cells[1]))
+    try:
+        known = source.read(bands, window=window, out_shape=(len(bands), *shape), masked=True, resampling=Resampling.average)
+    except (RasterioError, OSError) as error:
+        raise RasterError(f"{path}: a raster of the store is damaged: {(str(error).splitlines() or ['unreadable'])[0]}") from error
+    at_x = np.tile(west + (np.arange(columns) + 0.5) * step_x, rows)
+    at_y = np.repeat(south + (rows - np.arange(rows) - 0.5) * step_y, columns)
+    nodes = (column.reshape(_NODES, _NODES), row.reshape(_NODES, _NODES))
+    c, r = interpolate(nodes, (west, south), span, at_x, at_y)
+    c, r = (c - first[0]) * (shape[1] / cells[0]) - 0.5, (r - first[1]) * (shape[0] / cells[1]) - 0.5
+    out = np.empty((len(bands), rows, columns), np.float32)
+    for n, band in enumerate(known):
+        out[n] = bilinear(band.astype(np.float32).filled(np.nan), c, r).reshape(rows, columns)
+    return out
+
+
+def _encoded(shown: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str) -> bytes:
+    from rio_tiler.models import ImageData
+
     masked: Any = np.ma  # ships no types
-    made = ImageData(masked.array(shown, mask=np.broadcast_to(mask == 0, shown.shape)))
+    made = ImageData(masked.array(shown, mask=np.broadcast_to(mask, shown.shape)))
     options: dict[str, Any] = {"quality": 85} if kind in {"webp", "jpeg"} else {"zlevel": 6}
     return bytes(made.render(add_mask=kind != "jpeg", img_format=FORMATS[kind][0], **options))
 
 
-def _stretched(found: "ImageData", look: Look) -> NDArray[np.uint8]:
-    if found.array.dtype == np.uint8:
-        return np.asarray(found.array.data)
+def _stretched(found: NDArray[np.float32], look: Look) -> NDArray[np.uint8]:
     span = max(look.high_m - look.low_m, 1e-9)
-    return np.asarray(np.clip((found.array.data.astype(np.float32) - look.low_m) / span * 255, 0, 255).astype(np.uint8))
+    return np.asarray(np.clip(np.rint((np.nan_to_num(found) - look.low_m) / span * 255), 0, 255).astype(np.uint8))
 
 
 def _relief(heights: NDArray[np.float64], look: Look, cell_m: tuple[float, float]) -> NDArray[np.uint8]:

@@ -161,6 +161,10 @@ def test_maps_that_cannot_be_drawn_are_refused(town, query, status):
     assert ask(f"{town[0]}/collections/imagery-photo/map?{query}", accept="image/png")[0] == status
 
 
+def test_a_map_beyond_the_raster_is_empty(town):
+    assert ask(f"{town[0]}/collections/imagery-photo/map?bbox=10,10,11,11", accept="image/png")[0] == 204
+
+
 def test_styles_and_tilesets_are_listed_and_unknown_ones_are_not_found(town):
     root = f"{town[0]}/collections/terrain-ground"
     assert [one["id"] for one in get(f"{root}/styles")["styles"]] == ["hillshade", "elevation", "relief", "slope"]
