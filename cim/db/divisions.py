@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from psycopg import sql
 
 from cim.db import bulk
 from cim.db.engine import Connection
@@ -104,6 +105,37 @@ def relocate_buildings(connection: Connection, change_set: UUID) -> int:
            FROM looked l WHERE l.id = b.id AND l.now_in IS NOT NULL AND l.now_in <> b.division_code""",
         {"change_set": change_set},
     ).rowcount
+
+
+def relocate_networks(connection: Connection, change_set: UUID) -> int:
+    """Bring ``division_code`` of network parts up to date after villages changed or came; as `relocate_buildings`.
+
+    Returns
+    -------
+    int
+        Points and lines that lie in another village now, or in one for the first time.
+    """
+    moved = 0
+    for table, place in (("network_node", sql.SQL("n.geom")), ("network_edge", sql.SQL("ST_LineInterpolatePoint(n.geom, 0.5)"))):
+        moved += connection.execute(
+            sql.SQL(
+                """WITH touched AS (SELECT code, geom, status, successor_code FROM division
+                                    WHERE change_set_id = %(change_set)s AND level = 5),
+                        looked AS (
+                            SELECT n.kind, n.id, n.division_code, coalesce(
+                                (SELECT v.code FROM division v WHERE v.level = 5 AND v.status = 'existing'
+                                 AND ST_Covers(v.geom, {place}) ORDER BY v.code LIMIT 1),
+                                (SELECT t.successor_code FROM touched t WHERE t.code = n.division_code AND t.status = 'retired')) AS now_in
+                            FROM {table} n
+                            WHERE EXISTS (SELECT 1 FROM touched t WHERE t.code = n.division_code OR t.geom && n.geom))
+                   UPDATE {table} n SET division_code = l.now_in, version = n.version + 1, recorded_at = now(),
+                          change_set_id = %(change_set)s, valid_from = greatest(now(), n.valid_from + interval '1 microsecond')
+                   FROM looked l
+                   WHERE l.kind = n.kind AND l.id = n.id AND l.now_in IS NOT NULL AND l.now_in IS DISTINCT FROM l.division_code"""
+            ).format(table=sql.Identifier(table), place=place),
+            {"change_set": change_set},
+        ).rowcount
+    return moved
 
 
 def fetch_hashes(connection: Connection) -> dict[str, str | None]:

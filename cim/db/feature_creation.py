@@ -19,6 +19,7 @@ from cim.db.catalog import Collection
 from cim.db.codes import reserve_counts, reserve_sequences
 from cim.db.engine import Connection
 from cim.db.geocode import fetch_gazetteer
+from cim.db.networks import middles
 from cim.errors import GeometryError, InvalidBodyError
 
 CREATE_ONLY: dict[str, tuple[str, ...]] = {
@@ -91,12 +92,13 @@ def _node(connection: Connection, collection: Collection, given: Values, shape: 
         height = given["ground_elevation_m"] - given["depth_m"]
     if height is None:
         raise InvalidBodyError("body, properties.elevation_m: found nothing, expected it, or ground_elevation_m and depth_m [m]")
-    county = _village(connection, shape)[:6]
+    village = _village(connection, shape)
+    county = village[:6]
     code = _issue(connection, str(collection.kind), POINT, county)
     placed = shapely.points(shape.x, shape.y, height)
     return {
         "survey_no": code, **given, "elevation_m": height, "kind": collection.kind, "code": code, "county_code": county,
-        "geom": _wkb(placed),
+        "division_code": village, "geom": _wkb(placed),
     }  # fmt: skip
 
 
@@ -131,10 +133,12 @@ def _edge(connection: Connection, collection: Collection, given: Values, shape: 
     drop = start.z - end.z
     heights = start.z - drop * along / along[-1]
     length = float(np.hypot(along[-1], drop))
+    line = shapely.linestrings(np.column_stack([lonlat, heights]))
     return {
         "feature": "CABLE" if collection.kind in _CABLES else "PIPE", "depth_reference": "crown", **given, "kind": collection.kind,
         "code": _issue(connection, str(collection.kind), LINE, county), "county_code": county, "length_m": length,
-        "slope": float(drop / length), "geom": _wkb(shapely.linestrings(np.column_stack([lonlat, heights]))),
+        "division_code": divisions.fetch_areas(connection, 5).codes_at(middles(np.array([line], dtype=object)))[0],
+        "slope": float(drop / length), "geom": _wkb(line),
     }  # fmt: skip
 
 

@@ -1,13 +1,15 @@
 """Network nodes and edges: what is known, bulk insert and update, models as received."""
 
 import zlib
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 from uuid import UUID
 
 import pyarrow as pa
+import shapely
 from psycopg import sql
 
+from cim.db import divisions
 from cim.db.arrow_copy import Kind, copy_in, copy_out
 from cim.db.created_events import CreatedEvents
 from cim.db.engine import Connection
@@ -16,13 +18,14 @@ from cim.errors import NotFoundError
 
 _EQUIPMENT = ("component_code", "state", "condition", "maintainer")
 NODE_COLUMNS = (
-    "id", "kind", "code", "county_code", "survey_no", "feature", "appendage", "type_code", "ground_elevation_m", "elevation_m", "depth_m",
-    "owner", "status", *_EQUIPMENT, "geom", "attributes", "source_dataset", "source_key", "content_hash", "change_set_id",
+    "id", "kind", "code", "county_code", "division_code", "survey_no", "feature", "appendage", "type_code", "ground_elevation_m",
+    "elevation_m", "depth_m", "owner", "status", *_EQUIPMENT, "geom", "attributes", "source_dataset", "source_key", "content_hash",
+    "change_set_id",
 )  # fmt: skip
 EDGE_COLUMNS = (
-    "id", "kind", "code", "county_code", "start_node", "end_node", "feature", "type_code", "diameter_mm", "width_mm", "height_mm",
-    "material", "embedding", "depth_reference", "start_depth_m", "end_depth_m", "length_m", "slope", "flow_direction", "pressure",
-    "voltage", "n_cables", "year_laid", "roughness", "roughness_kind", "owner", "status", *_EQUIPMENT, "geom", "attributes",
+    "id", "kind", "code", "county_code", "division_code", "start_node", "end_node", "feature", "type_code", "diameter_mm", "width_mm",
+    "height_mm", "material", "embedding", "depth_reference", "start_depth_m", "end_depth_m", "length_m", "slope", "flow_direction",
+    "pressure", "voltage", "n_cables", "year_laid", "roughness", "roughness_kind", "owner", "status", *_EQUIPMENT, "geom", "attributes",
     "source_dataset", "source_key", "content_hash", "change_set_id",
 )  # fmt: skip
 _NOT_TEXT: dict[str, Kind] = {
@@ -35,6 +38,8 @@ _COLUMNS = {"network_node": NODE_COLUMNS, "network_edge": EDGE_COLUMNS}
 _COLLECTION = {"network_node": "points", "network_edge": "lines"}
 _KNOWN = pa.schema([("key", pa.string()), ("code", pa.string()), ("hash", pa.string()), ("component", pa.string())])
 _BULK_FROM = 50_000
+_VILLAGES = 5
+"""Level of villages and communities among the divisions."""
 
 
 def _kinds(columns: Sequence[str]) -> dict[str, Kind]:
@@ -55,7 +60,7 @@ def fetch_known(connection: Connection, table: str, kind: str, dataset: str) -> 
 
 
 def insert(connection: Connection, table: str, kind: str, rows: pa.Table, change_set: UUID) -> int:
-    """Copy new nodes or edges in; ``rows`` has the columns of `NODE_COLUMNS` or `EDGE_COLUMNS`.
+    """Copy new nodes or edges in; ``rows`` has the columns of `NODE_COLUMNS` or `EDGE_COLUMNS`, without the division: places tell it.
 
     From 50,000 rows on the outbox and the count are written by statements after the copy instead of triggers, whose transition table
     would hold every row twice; a partition that holds less than what comes is filled anew, its indexes after the rows. Writers must be
@@ -64,10 +69,10 @@ def insert(connection: Connection, table: str, kind: str, rows: pa.Table, change
     if not rows.num_rows:
         return 0
     if rows.num_rows < _BULK_FROM:
-        return copy_in(connection, table, _slices(rows), _kinds(_COLUMNS[table]))
+        return copy_in(connection, table, _placed(connection, rows), _kinds(_COLUMNS[table]))
     collection = f"{kind}-{_COLLECTION[table]}"
     events = CreatedEvents(collection)
-    copied = (events.watch(_slices(rows)), _kinds(_COLUMNS[table]))
+    copied = (events.watch(_placed(connection, rows)), _kinds(_COLUMNS[table]))
     if _count(connection, table, kind) < rows.num_rows:
         with refilled(connection, table, kind) as target:
             done = copy_in(connection, target, *copied)
@@ -92,8 +97,30 @@ def _count(connection: Connection, table: str, kind: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _slices(rows: pa.Table, size: int = 50_000) -> list[pa.Table]:
-    return [rows.slice(start, size).combine_chunks() for start in range(0, rows.num_rows, size)]
+def _placed(connection: Connection, rows: pa.Table) -> Iterator[pa.Table]:
+    """Return the rows in parts, with the village or community that each lies in."""
+    # Now, not with the first part: the connection is busy copying then.
+    return _parts(rows, divisions.fetch_areas(connection, _VILLAGES))
+
+
+def _parts(rows: pa.Table, areas: divisions.DivisionAreas, size: int = 50_000) -> Iterator[pa.Table]:
+    for start in range(0, rows.num_rows, size):
+        part = rows.slice(start, size).combine_chunks()
+        yield part.append_column("division_code", _divisions(areas, part.column("geom")))
+
+
+def _divisions(areas: divisions.DivisionAreas, shapes: Any) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    if not len(areas.areas):
+        return pa.nulls(len(shapes), pa.string())
+    at = areas.index_at(middles(shapely.from_wkb(shapes.to_numpy())))
+    return pa.array(areas.codes.tolist(), pa.string()).take(pa.array(at, mask=at < 0))
+
+
+def middles(shapes: Any) -> Any:  # noqa: ANN401 - shapely geometries
+    """Return where network parts of one table lie, shape (n,): points themselves, lines at half their length in the plane."""
+    if not len(shapes) or shapely.get_dimensions(shapes[0]) == 0:
+        return shapes
+    return shapely.line_interpolate_point(shapes, 0.5, normalized=True)
 
 
 def update(connection: Connection, table: str, rows: pa.Table, change_set: UUID) -> int:
@@ -107,7 +134,7 @@ def update(connection: Connection, table: str, rows: pa.Table, change_set: UUID)
             sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(table)
         )
     )
-    copy_in(connection, "staging", _slices(rows), _kinds(columns))
+    copy_in(connection, "staging", _placed(connection, rows), _kinds(columns))
     connection.execute("ANALYZE staging")
     kept = [name for name in columns if name not in ("kind", "code", "component_code", "county_code")]
     return connection.execute(

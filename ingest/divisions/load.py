@@ -50,6 +50,7 @@ def ingest_divisions(settings: Settings, paths: list[Path], *, name: str | None,
         rows = [to_row(record, info.name) for record in records.values()]
         divisions.load_divisions(connection, rows, change_set)
         moved = divisions.relocate_buildings(connection, change_set)
+        network_parts = divisions.relocate_networks(connection, change_set)
         # A boundary joined to a code that stands in the table too is one division out of two records read.
         accepted = sum(r.n_records for r, row in zip(records.values(), rows, strict=True) if before.get(r.code, "") != row[-1])
         counts = Counts(n_read, accepted, n_read - len(log.rejects) - accepted, len(log.rejects))
@@ -57,6 +58,7 @@ def ingest_divisions(settings: Settings, paths: list[Path], *, name: str | None,
             "divisions": len(records),
             "withdrawn": sum(r.is_retired for r in records.values()),
             "buildings_relocated": moved,
+            "network_parts_relocated": network_parts,
             "with_boundary": sum(r.geom is not None for r in records.values()),
             "missing_from_source": divisions.count_missing(connection, info.name, list(records)),
         }

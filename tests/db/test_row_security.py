@@ -34,8 +34,12 @@ def city(module_settings):
                SELECT code || '000000001', code, county_code, %s FROM building WHERE code < lpad('300', 27, '0')""",
             [change],
         )
+        connection.execute(
+            """INSERT INTO network_node (kind, code, survey_no, county_code, division_code, geom, change_set_id)
+               SELECT 'gas', code, code, county_code, division_code, ST_Force3D(ST_Centroid(geom)), change_set_id FROM building"""
+        )
     with engine.connect(module_settings, autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE building")
+        connection.execute("VACUUM ANALYZE building, network_node")
     return module_settings
 
 
@@ -75,6 +79,17 @@ def test_a_row_filter_keeps_the_index_of_the_geometry(city, scope):
     (plan,) = fetch(city, scope, f"EXPLAIN {QUERY}")
     assert "building_geom_gist" in str(plan)
     assert "Seq Scan on building" not in str(plan)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_networks_are_filtered_by_street_and_keep_their_index(city, scope):
+    (everything,) = fetch(city, None, "SELECT code, county_code, division_code FROM network_node")
+    seen, plan = fetch(
+        city, scope, "SELECT code FROM network_node", f"EXPLAIN {QUERY.replace('building', 'network_node')} AND kind = 'gas'"
+    )
+    assert {row[0] for row in seen} == {code for code, county, division in everything if scope.allows(county, division)}
+    assert "network_node_gas_geom_idx" in str(plan)
+    assert "Seq Scan on network_node" not in str(plan)
 
 
 def test_without_the_leakproof_operator_the_index_is_lost_and_the_check_tells(settings):
@@ -132,7 +147,8 @@ def test_every_collection_has_a_rule():
     from cim.db.catalog import collections
 
     tables = {one.table for one in collections().values()}
-    assert tables - {"division"} <= set(row_security.POLICIES)
+    # Divisions and planning conditions are for everybody.
+    assert tables - {"division", "planning_control"} <= set(row_security.POLICIES)
 
 
 def test_a_connection_that_showed_a_scope_shows_everything_to_the_next_request(city):

@@ -2,6 +2,7 @@
 
 import shapely
 
+from cim.db import changes, engine
 from tests.pipeline.test_ingest import AREA, GOOD, SQUARE, city, ingest, rows, write_layer  # noqa: F401 - city is a fixture
 from tests.support.cli import run_cim
 
@@ -64,6 +65,36 @@ def test_a_renumbered_village_without_boundary_hands_over_to_its_successor(city,
     assert rows(city, "SELECT DISTINCT division_code FROM building") == [(EAST,)]
     before = rows(city, "SELECT division_code FROM building_history")
     assert before == [(AREA,), (AREA,)]
+
+
+def test_a_divided_village_moves_its_networks(city, tmp_path):  # noqa: F811
+    with engine.connect(city) as connection:
+        change = changes.open_change_set(connection, author="t", operation="ingest", reason="t")
+        for code, x, village in (("W1", 114.384, AREA), ("W2", 114.396, None), ("W3", 114.5, None)):
+            connection.execute(
+                """INSERT INTO network_node (kind, code, county_code, survey_no, division_code, geom, change_set_id)
+                   VALUES ('gas', %s, '420111', %s, %s, ST_SetSRID(ST_MakePoint(%s, 30.5, 1), 4490), %s)""",
+                [code, code, village, x, change],
+            )
+        connection.execute(
+            """INSERT INTO network_edge (kind, code, county_code, start_node, end_node, depth_reference, division_code, geom, change_set_id)
+               VALUES ('gas', 'L1', '420111', 'W1', 'W2', 'crown', %s,
+                       ST_GeomFromText('LINESTRING Z (114.384 30.5 1, 114.396 30.5 1)', 4490), %s)""",
+            [AREA, change],
+        )
+    records = [
+        {"code": AREA, "name": "测试社区", "level": "village", "effective_to": "2025-06-30", "successor": WEST},
+        {"code": WEST, "name": "西社区", "level": "village", "effective_to": "", "successor": ""},
+        {"code": EAST, "name": "东社区", "level": "village", "effective_to": "", "successor": ""},
+    ]
+    shapes = [shapely.box(114.38, 30.49, east, 30.51) for east in (114.40, 114.388)] + [shapely.box(114.388, 30.49, 114.40, 30.51)]
+    write_layer(tmp_path / "new.gpkg", records, shapes)
+    assert divisions(city, tmp_path / "new.gpkg")["network_parts_relocated"] == 3
+    # The middle of the line is at 114.390.
+    assert dict(rows(city, "SELECT code, division_code FROM network_node UNION SELECT code, division_code FROM network_edge")) == {
+        "W1": WEST, "W2": EAST, "W3": None, "L1": EAST,
+    }  # fmt: skip
+    assert rows(city, "SELECT code, division_code FROM network_edge_history") == [("L1", AREA)]
 
 
 def test_a_wrong_day_is_refused_by_record(city, tmp_path):  # noqa: F811

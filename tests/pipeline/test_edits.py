@@ -289,7 +289,7 @@ def test_a_new_address_gets_a_code_its_village_and_can_be_found(call, rows):
     assert call("DELETE", path).status_code == 204
 
 
-def test_a_network_grows_by_two_points_and_a_line(call):
+def test_a_network_grows_by_two_points_and_a_line(call, rows):
     codes = []
     for x, height in ((114.3952, 20.0), (114.3955, 19.0)):
         properties = {"elevation_m": height, "feature": "MANHOLE", "type_code": "WS"}
@@ -302,6 +302,10 @@ def test_a_network_grows_by_two_points_and_a_line(call):
     assert answer.status_code == 201, answer.text
     path = answer.headers["location"].removeprefix("http://test")
     properties = call("GET", path).json()["properties"]
+    # All of it lies in the village that covers it, as the addresses of the place do.
+    village = rows("SELECT code FROM division WHERE level = 5 AND ST_Covers(geom, ST_SetSRID(ST_MakePoint(114.39535, 30.5082), 4490))")
+    assert [(properties["division_code"],)] == village
+    assert call("GET", f"/collections/sewage-points/items/{codes[0]}").json()["properties"]["division_code"] == village[0][0]
     # The ends are 28.82 m apart in the plane (pyproj, geodesic on CGCS2000) and 1 m in height.
     plane = pyproj.Geod(ellps="GRS80").inv(114.3952, 30.5082, 114.3955, 30.5082)[2]
     assert properties["length_m"] == pytest.approx((plane**2 + 1) ** 0.5, abs=0.02)

@@ -1,0 +1,17 @@
+"""Give network parts the village or community they lie in."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+_SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    """Create the columns and fill them."""
+    op.get_bind().exec_driver_sql((_SQL / "0012_network_divisions.sql").read_text(encoding="utf-8").replace("%", "%%"))
