@@ -60,13 +60,17 @@ def of_page(base: str, collection_id: str, query: str, chosen: Format) -> Writte
 
 
 def next_page(base: str, collection_id: str, query: str, limit: int, cursor: str, chosen: Format) -> Link:
-    """Return the link of the page that follows."""
+    """Return the link of the page that follows; a cursor holds nothing that an address would have to escape."""
+    return {"rel": "next", "type": chosen.media_type, "href": _without_cursor(base, collection_id, query, limit) + cursor}
+
+
+@lru_cache(maxsize=_KEPT)
+def _without_cursor(base: str, collection_id: str, query: str, limit: int) -> str:
     sent = parse_qsl(query, keep_blank_values=True)
     following = [(name, value) for name, value in sent if name not in {"cursor", "offset"}]
     if all(name != "limit" for name, _ in following):
         following.append(("limit", str(limit)))
-    following.append(("cursor", cursor))
-    return {"rel": "next", "type": chosen.media_type, "href": f"{base}/collections/{collection_id}/items?{urlencode(following)}"}
+    return f"{base}/collections/{collection_id}/items?{urlencode([*following, ('cursor', '')])}"
 
 
 def of_item(current: Current, collection: Collection, code: str, base: str, query: str, chosen: Format) -> list[Link]:

@@ -113,6 +113,20 @@ _F = {"name": "f", "in": "query", "description": "format", "schema": {"type": "s
 _LANG = {"name": "lang", "in": "query", "description": "language", "schema": {"type": "string", "enum": ["en", "zh"]}}
 _LIMIT = {"name": "limit", "in": "query", "description": "most entries", "schema": {"type": "integer", "minimum": 1, "maximum": 1000}}
 _OFFSET = {"name": "offset", "in": "query", "description": "entries to skip", "schema": {"type": "integer", "minimum": 0}}
+_SEARCH = (
+    {**_F, "schema": {"type": "string", "enum": ["json", "html", "dcat"]}},
+    _LANG,
+    _LIMIT,
+    _OFFSET,
+    {"name": "q", "in": "query", "description": "words that must all occur", "schema": {"type": "string", "maxLength": 200}},
+    {
+        "name": "type", "in": "query", "description": "kind of record",
+        "schema": {"type": "string", "enum": ["dataset", "dataset-series", "service"]},
+    },
+    {"name": "ids", "in": "query", "description": "ids, separated by commas", "schema": {"type": "string"}},
+    {"$ref": "#/components/parameters/bbox"},
+    {"name": "datetime", "in": "query", "description": "instant or interval of loading, RFC 3339", "schema": {"type": "string"}},
+)  # fmt: skip
 _JSON = "application/json"
 
 
@@ -186,7 +200,7 @@ def _paths() -> dict[str, dict[str, Any]]:
                 media="model/gltf-binary",
             )
         },
-        "/records": {"get": _operation("Data resource catalogue", "getRecords", "records", _F, _LANG, _LIMIT, _OFFSET)},
+        "/records": {"get": _operation("Data resource catalogue", "getRecords", "records", *_SEARCH)},
         "/records/{recordId}": {
             "get": _operation("A record of the catalogue", "getRecord", "records", _part("recordId", "id of a record"), _F, _LANG)
         },

@@ -268,6 +268,12 @@ def parse_datetime(text: str) -> datetime | None:
     return end
 
 
+def parse_interval(text: str) -> tuple[datetime | None, datetime | None]:
+    """Read ``datetime`` and return its start and end, None where open; a day is an interval. Errors as `parse_datetime`."""
+    end = parse_datetime(text)
+    return _instant(text.partition("/")[0], text, last=False), end
+
+
 def parse_value(text: str, attribute: Attribute) -> Any:  # noqa: ANN401 - the type is that of the attribute
     """Read the value of a property filter in the attribute's type.
 

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from cim.db.published import Published
 from cim.errors import NotFoundError
 from ogc_api.access import principal_of
 from ogc_api.negotiation import base_url, language
-from ogc_api.parameters import parse_bbox, refuse_unknown
+from ogc_api.parameters import parse_bbox, parse_interval, refuse_unknown
 from ogc_api.processes import drawn, whole
 from ogc_api.pygeoapi_config import describe
 from ogc_api.state import Current, state_of
@@ -34,7 +35,7 @@ _CYCLES = {"divisions": "annually"} | dict.fromkeys(("census", "addresses", "net
 
 async def listing(request: Request) -> Response:
     """Records: filtered by words, box, type and time of update, sorted by title."""
-    refuse_unknown(request.query_params, ("f", "lang", "limit", "offset", "q", "bbox", "type", "ids", "externalIds"))
+    refuse_unknown(request.query_params, ("f", "lang", "limit", "offset", "q", "bbox", "datetime", "type", "ids"))
     state = state_of(request.app)
     limit, offset = min(whole(request, "limit", _LIMIT, least=1), _LIMIT_MAX), whole(request, "offset", 0, least=0)
     found = await _all(request)
@@ -48,11 +49,17 @@ async def listing(request: Request) -> Response:
         current = await state.current()
         boxes, _ = parse_bbox(request.query_params["bbox"], next(iter(current.choices.values())))
         found = [one for one in found if one["bbox"] and any(_meet(one["bbox"], box) for box in boxes)]
+    if "datetime" in request.query_params:
+        first, last = parse_interval(request.query_params["datetime"])
+        timed = [(one, *one["time"]["interval"]) for one in found if one["time"]]
+        found = [one for one, start, end in timed if (last is None or start <= last) and (first is None or end >= first)]
     base = base_url(request, state.settings)
     page = found[offset : offset + limit]
     links = [{"rel": "self", "type": "application/json", "href": f"{base}/records"}]
     if offset + limit < len(found):
-        links.append({"rel": "next", "type": "application/json", "href": f"{base}/records?limit={limit}&offset={offset + limit}"})
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name not in {"limit", "offset"}]
+        following = urlencode([*kept, ("limit", limit), ("offset", offset + limit)])
+        links.append({"rel": "next", "type": "application/json", "href": f"{base}/records?{following}"})
     document = {"type": "FeatureCollection", "numberMatched": len(found), "numberReturned": len(page), "features": page, "links": links}
     if request.query_params.get("f") == "dcat":
         return Response(orjson.dumps(_dcat(page, base), default=str), media_type="application/ld+json")
@@ -153,7 +160,10 @@ def _of_dataset(row: dict[str, Any], current: Current, principal: Principal, spo
             "en": f"{row['name']}, {row['kind']}, version {row['version']}",
             "zh": f"{row['name']}({row['kind']},第 {row['version']} 版)",
         },
-        "description": f"{row['source']}: {row['n_read']} = {row['n_accepted']} + {row['n_unchanged']} + {row['n_rejected']}",
+        # Totals of the city are not for those who see a part of it.
+        "description": str(row["source"])
+        if principal.scope is not None
+        else f"{row['source']}: {row['n_read']} = {row['n_accepted']} + {row['n_unchanged']} + {row['n_rejected']}",
         "keywords": [row["kind"]],
         "created": row["first_loaded_at"],
         "updated": row["loaded_at"],
@@ -165,7 +175,9 @@ def _of_dataset(row: dict[str, Any], current: Current, principal: Principal, spo
         "maintenanceFrequency": _CYCLES.get(row["kind"], "unknown"),
         "crs": row["crs"],
         "synthetic": row["is_synthetic"],
-        "quality": {
+        "quality": None
+        if principal.scope is not None
+        else {
             "read": row["n_read"],
             "accepted": row["n_accepted"],
             "unchanged": row["n_unchanged"],

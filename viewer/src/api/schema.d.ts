@@ -538,10 +538,15 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    f?: "json" | "html";
+                    f?: "json" | "html" | "dcat";
                     lang?: "en" | "zh";
                     limit?: number;
                     offset?: number;
+                    q?: string;
+                    type?: "dataset" | "dataset-series" | "service";
+                    ids?: string;
+                    bbox?: components["parameters"]["bbox"];
+                    datetime?: string;
                 };
                 header?: never;
                 path?: never;
