@@ -25,6 +25,7 @@ _DROPPED_RELATIONS = ("/tiling-schemes", "/job-list")
 async def landing(request: Request) -> Response:
     """Landing page, with the way to the viewer and the 3D layers."""
     refuse_unknown(request.query_params, ("f", "lang"))
+    output_format(request)
     state = state_of(request.app)
     current = await state.current()
     base = base_url(request, state.settings)
@@ -63,6 +64,7 @@ async def conformance(request: Request) -> Response:
 async def openapi(request: Request) -> Response:
     """OpenAPI document."""
     refuse_unknown(request.query_params, ("f", "lang", "ui"))
+    output_format(request)
     state = state_of(request.app)
     current = await state.current()
     response = await current.front.document("openapi", request, base=base_url(request, state.settings))
@@ -74,6 +76,7 @@ async def openapi(request: Request) -> Response:
 async def collections(request: Request) -> Response:
     """All collections, or one."""
     refuse_unknown(request.query_params, ("f", "lang"))
+    wanted = output_format(request)
     state = state_of(request.app)
     current = await state.current()
     collection_id = request.path_params.get("collection")
@@ -81,7 +84,7 @@ async def collections(request: Request) -> Response:
     base, spoken = base_url(request, state.settings), language(request, state.settings.language)
     if collection_id is not None and collection_id.startswith(volumes.PREFIX):
         found = await volumes.volume(request, collection_id)
-        if output_format(request) == "json":
+        if wanted == "json":
             return Response(orjson.dumps(found), headers={"Content-Language": spoken}, media_type="application/json")
         return current.front.html("collections/volume.html", {**found, "collections_path": f"{base}/collections"}, spoken, base=base)
     in_3d = await volumes.volumes(request) if collection_id is None else []
@@ -101,7 +104,7 @@ async def collections(request: Request) -> Response:
             document["collections"] += in_3d
         return document
 
-    if collection_id is None and output_format(request) == "html":
+    if collection_id is None and wanted == "html":
         # Drawn from the same document as the JSON, so that a page shows no more than that.
         listed = await current.front.json("collections", request, edit=edit)
         return current.front.html("collections/index.html", {**listed, "collections_path": f"{base}/collections"}, spoken, base=base)

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 from starlette.requests import Request
@@ -10,20 +11,22 @@ from starlette.responses import FileResponse, Response
 from cim.access import Permission
 from cim.clock import utc_now
 from cim.db import engine, process_jobs
-from cim.db.process_jobs import Job
+from cim.db.process_jobs import Choice, Job
 from cim.db.tables.access import JOB_STATES
 from cim.errors import InvalidParameterError, NotFoundError
 from cim.process_jobs import folder_of, session_name
 from ogc_api.access import principal_of
 from ogc_api.middleware import AUDIT_ACTION
 from ogc_api.negotiation import base_url
-from ogc_api.parameters import refuse_unknown
+from ogc_api.parameters import parse_interval, refuse_unknown
 from ogc_api.problems import EXCEPTIONS, problem
 from ogc_api.processes import drawn, results_answer, whole
 from ogc_api.state import state_of
 
 _REL = "http://www.opengis.net/def/rel/ogc/1.0"
 _LIMIT, _LIMIT_MAX = 100, 1000
+_DURATIONS = ("minDuration", "maxDuration")
+_CHOICES = ("type", "processID", "status", "datetime", *_DURATIONS)
 
 
 def status_document(job: Job, base: str) -> dict[str, Any]:
@@ -67,32 +70,43 @@ def _no_such_job(error: NotFoundError) -> Response:
     return problem(404, error.message, kind=f"{EXCEPTIONS}/no-such-job")
 
 
+def _choice(request: Request) -> Choice:
+    """Return which jobs are asked for (18-062r2, class job-list)."""
+    sent = request.query_params
+    lists = {name: tuple(sent[name].split(",")) for name in ("type", "processID", "status") if name in sent}
+    for name, known in (("status", JOB_STATES), ("type", ("process",))):
+        unknown = set(lists.get(name, ())) - set(known)
+        if unknown:
+            raise InvalidParameterError(name, min(unknown)[:40], f"some of {', '.join(known)}")
+    if "\x00" in sent.get("processID", ""):
+        raise InvalidParameterError("processID", sent["processID"][:40], "ids of processes")
+    since, until = parse_interval(sent["datetime"]) if "datetime" in sent else (None, None)
+    shortest, longest = (whole(request, name, 0, least=0) if name in sent else None for name in _DURATIONS)
+    return Choice(_owner(request), lists.get("processID"), lists.get("status"), since, until, shortest, longest)
+
+
 async def listing(request: Request) -> Response:
     """Jobs, newest first."""
-    refuse_unknown(request.query_params, ("f", "lang", "limit", "offset", "processID", "status", "type"))
+    refuse_unknown(request.query_params, ("f", "lang", "limit", "offset", *_CHOICES))
     state = state_of(request.app)
     limit = min(whole(request, "limit", _LIMIT, least=1), _LIMIT_MAX)
     offset = whole(request, "offset", 0, least=0)
-    states = request.query_params["status"].split(",") if "status" in request.query_params else None
-    unknown = set(states or ()) - set(JOB_STATES)
-    if unknown:
-        raise InvalidParameterError("status", min(unknown)[:40], f"some of {', '.join(JOB_STATES)}")
-    if request.query_params.get("type", "process") != "process":
-        raise InvalidParameterError("type", request.query_params["type"][:40], "process")
-    owner, process = _owner(request), request.query_params.get("processID")
-    if process is not None and "\x00" in process:
-        raise InvalidParameterError("processID", process[:40], "the id of a process")
+    choice = _choice(request)
 
     def read() -> tuple[list[Job], int]:
         with engine.connect(state.settings) as connection:
-            return process_jobs.listing(connection, subject=owner, process=process, states=states, limit=limit, offset=offset)
+            return process_jobs.listing(connection, choice, limit=limit, offset=offset)
 
     jobs, total = await asyncio.to_thread(read)
     base = base_url(request, state.settings)
-    kept = "".join(f"&{name}={request.query_params[name]}" for name in ("status",) if name in request.query_params)
-    links = [{"rel": "self", "type": "application/json", "href": f"{base}/jobs?limit={limit}&offset={offset}{kept}"}]
+    kept = [(name, request.query_params[name]) for name in _CHOICES if name in request.query_params]
+
+    def address(skipped: int) -> str:
+        return f"{base}/jobs?{urlencode([('limit', limit), ('offset', skipped), *kept])}"
+
+    links = [{"rel": "self", "type": "application/json", "href": address(offset)}]
     if offset + limit < total:
-        links.append({"rel": "next", "type": "application/json", "href": f"{base}/jobs?limit={limit}&offset={offset + limit}{kept}"})
+        links.append({"rel": "next", "type": "application/json", "href": address(offset + limit)})
     document = {
         "jobs": [status_document(job, base) for job in jobs],
         "links": links,

@@ -108,6 +108,14 @@ def _part(name: str, description: str, schema: dict[str, Any] | None = None) -> 
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema or {"type": "string"}}
 
 
+def _listed(name: str, description: str, values: tuple[str, ...]) -> dict[str, Any]:
+    one = {"type": "string", "enum": list(values)} if values else {"type": "string"}
+    return {
+        "name": name, "in": "query", "description": description, "style": "form", "explode": False,
+        "schema": {"type": "array", "items": one},
+    }  # fmt: skip
+
+
 _COLLECTION = _part("collectionId", "id of a collection")
 _F = {"name": "f", "in": "query", "description": "format", "schema": {"type": "string", "enum": ["json", "html"]}}
 _LANG = {"name": "lang", "in": "query", "description": "language", "schema": {"type": "string", "enum": ["en", "zh"]}}
@@ -127,6 +135,14 @@ _SEARCH = (
     {"$ref": "#/components/parameters/bbox"},
     {"name": "datetime", "in": "query", "description": "instant or interval of loading, RFC 3339", "schema": {"type": "string"}},
 )  # fmt: skip
+_JOB_CHOICES = (
+    _listed("type", "kinds of jobs", ("process",)),
+    _listed("processID", "ids of processes", ()),
+    _listed("status", "states", ("accepted", "running", "successful", "failed", "dismissed")),
+    {"name": "datetime", "in": "query", "description": "instant or interval of creation, RFC 3339", "schema": {"type": "string"}},
+    {"name": "minDuration", "in": "query", "description": "shortest time it ran [s]", "schema": {"type": "integer", "minimum": 0}},
+    {"name": "maxDuration", "in": "query", "description": "longest time it ran [s]", "schema": {"type": "integer", "minimum": 0}},
+)
 _JSON = "application/json"
 
 
@@ -185,7 +201,7 @@ def _paths() -> dict[str, dict[str, Any]]:
         "/processes": {"get": _operation("Processes", "getProcesses", "processes", _F, _LANG, _LIMIT)},
         "/processes/{processId}": {"get": _operation("Description of a process", "getProcess", "processes", process, _F, _LANG)},
         "/processes/{processId}/execution": {"post": executed},
-        "/jobs": {"get": _operation("Jobs, newest first", "getJobs", "jobs", _F, _LANG, _LIMIT, _OFFSET)},
+        "/jobs": {"get": _operation("Jobs, newest first", "getJobs", "jobs", _F, _LANG, _LIMIT, _OFFSET, *_JOB_CHOICES)},
         "/jobs/{jobId}": {
             "get": _operation("Status of a job", "getStatus", "jobs", job, _F, _LANG),
             "delete": _operation("Dismiss a job", "dismiss", "jobs", job),

@@ -1,6 +1,7 @@
 """Jobs of processes in the store: made, taken up, reported, finished, dismissed, listed."""
 
 import dataclasses
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -97,13 +98,43 @@ def _unknown(job_id: object) -> NotFoundError:
     return NotFoundError(f"no job {str(job_id)[:80]!r}")
 
 
-def listing(
-    connection: Connection, *, subject: str | None, process: str | None, states: list[str] | None, limit: int, offset: int
-) -> tuple[list[Job], int]:
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """Which jobs are meant; None for all.
+
+    Parameters
+    ----------
+    subject
+        Who started them.
+    processes, states
+        One of them.
+    since, until
+        Created between.
+    at_least_s, at_most_s
+        Time they run or ran [s]; jobs that have not begun have none.
+    """
+
+    subject: str | None = None
+    processes: tuple[str, ...] | None = None
+    states: tuple[str, ...] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    at_least_s: int | None = None
+    at_most_s: int | None = None
+
+
+_CHOSEN = """ WHERE (%(subject)s::text IS NULL OR subject = %(subject)s)
+    AND (%(processes)s::text[] IS NULL OR process = ANY (%(processes)s)) AND (%(states)s::text[] IS NULL OR state = ANY (%(states)s))
+    AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s) AND (%(until)s::timestamptz IS NULL OR created_at <= %(until)s)
+    AND (%(at_least_s)s::bigint IS NULL OR coalesce(finished_at, now()) - started_at >= %(at_least_s)s * interval '1 second')
+    AND (%(at_most_s)s::bigint IS NULL OR coalesce(finished_at, now()) - started_at <= %(at_most_s)s * interval '1 second')"""
+
+
+def listing(connection: Connection, choice: Choice, *, limit: int, offset: int) -> tuple[list[Job], int]:
     """Return a page of jobs, newest first, and the number of all."""
-    given = {"subject": subject, "process": process, "states": states, "max_rows": limit, "skipped": offset}
-    where = """ WHERE (%(subject)s::text IS NULL OR subject = %(subject)s) AND (%(process)s::text IS NULL OR process = %(process)s)
-                AND (%(states)s::text[] IS NULL OR state = ANY (%(states)s))"""
+    lists = {"processes": choice.processes and list(choice.processes), "states": choice.states and list(choice.states)}
+    given = {**dataclasses.asdict(choice), **lists, "max_rows": limit, "skipped": offset}
+    where = _CHOSEN
     rows = connection.execute((SELECT + where + " ORDER BY created_at DESC, id DESC LIMIT %(max_rows)s OFFSET %(skipped)s").encode(), given)
     jobs = [dict(zip(_COLUMNS, row, strict=True)) for row in rows.fetchall()]
     total = connection.execute(b"SELECT count(*) FROM process_job" + where.encode(), given).fetchone()

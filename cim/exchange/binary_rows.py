@@ -53,14 +53,18 @@ def _little_int(data, at):  # type: ignore[no-untyped-def]  # compiled
 
 @numba.njit(cache=True, nogil=True)
 def _put(out, at, value, n_bytes):  # type: ignore[no-untyped-def]  # compiled
-    for k in range(n_bytes):
-        out[at + k] = (value >> (8 * k)) & 0xFF
+    to, rest = np.uintp(at), np.uint64(value)
+    for k in range(np.uintp(n_bytes)):
+        out[to + k] = rest & np.uint64(0xFF)
+        rest >>= np.uint64(8)
 
 
 @numba.njit(cache=True, nogil=True)
 def _copy(data, start, out, at, n_bytes):  # type: ignore[no-untyped-def]  # compiled
-    for k in range(n_bytes):
-        out[at + k] = data[start + k]
+    # Without a sign: places that may be counted from the end would be looked at byte by byte.
+    to, source = np.uintp(at), np.uintp(start)
+    for k in range(np.uintp(n_bytes)):
+        out[to + k] = data[source + k]
 
 
 @numba.njit(cache=True, nogil=True)
