@@ -14,13 +14,13 @@ from cim.db.engine import Connection
 from cim.db.tilesets import TileRow, TilesetRow
 from cim.errors import InvalidParameterError
 from cim.settings import Settings
-from tiles import city, city_build, cluster, journal, merge
+from tiles import journal, merge
 from tiles.content import LayerContent, Leaf
-from tiles.layers import bim, citymodels, networks
-from tiles.layers.common import NETWORK_TITLES
+from tiles.layers.common import BUILDINGS, CITYMODELS, NETWORK_TITLES
 from tiles.store import TileStore
 from tiles.tileset import write_tileset
 
+# The modules of layers are loaded when they are needed: compiled code alone takes a second.
 READER = "tiles"
 MOST_BOXES = 2_000
 """Places that changed, beyond which the whole layer is looked at."""
@@ -65,12 +65,18 @@ def content_of(connection: Connection, layer: str, settings: Settings) -> LayerC
     """
     geoid = profiles.fetch_geoid(settings, connection)
     if layer.startswith("bim/"):
+        from tiles.layers import bim
+
         bim_models.require_place(connection, layer.removeprefix("bim/"))
         return bim.build_layer(connection, layer.removeprefix("bim/"), geoid)
-    if layer == citymodels.LAYER:
+    if layer == CITYMODELS:
+        from tiles.layers import citymodels
+
         return citymodels.build_layer(connection, settings, geoid)
     kind = layer.removeprefix("networks/")
     if layer.startswith("networks/") and kind in NETWORK_TITLES:
+        from tiles.layers import networks
+
         return networks.build_layer(connection, kind, geoid, tilesets.fetch_input_hashes(connection, layer))
     raise InvalidParameterError("layer", layer, "buildings, citymodels, bim/<model code> or networks/<kind>", hint="cim tiles list")
 
@@ -115,47 +121,50 @@ def build_layers(
     scans = {row.layer: LayerResult(row.layer, row.n_features, 0, 0, removed=False, bad=[]) for row in rows if row.kind == "pointcloud"}
     layers = list(wanted) or [*existing, *(layer for layer in published if layer not in existing)]
     results = []
-    with cluster.cells_by(scheduler) as make:
-        for layer in layers:
-            if progress is not None:
-                progress(layer)
-            if layer in scans:
-                results.append(scans[layer])
-                continue
-            if layer == city.LAYER:
-                results.append(_build_city(settings, make, force=force, dry_run=dry_run, progress=progress))
-                continue
-            gone = layer not in existing and layer in published
-            results.append(_build(settings, layer, gone=gone, force=force, dry_run=dry_run))
+    for layer in layers:
+        if progress is not None:
+            progress(layer)
+        if layer in scans:
+            results.append(scans[layer])
+            continue
+        if layer == BUILDINGS:
+            results.append(_build_city(settings, scheduler, force=force, dry_run=dry_run, progress=progress))
+            continue
+        gone = layer not in existing and layer in published
+        results.append(_build(settings, layer, gone=gone, force=force, dry_run=dry_run))
     if not dry_run:
         merge.write_city(settings)
     return results
 
 
 def _build_city(
-    settings: Settings, make: city_build.MakeCells, *, force: bool, dry_run: bool, progress: Callable[[str], None] | None
+    settings: Settings, scheduler: str | None, *, force: bool, dry_run: bool, progress: Callable[[str], None] | None
 ) -> LayerResult:  # fmt: skip
+    from tiles import city_build, cluster
+
     def say(done: int, cells: int) -> None:
         if progress is not None:
-            progress(f"{city.LAYER} {done}/{cells}")
+            progress(f"{BUILDINGS} {done}/{cells}")
 
-    with engine.connect(settings) as connection:
-        tilesets.lock_layer(connection, city.LAYER)
+    with cluster.cells_by(scheduler) as make, engine.connect(settings) as connection:
+        tilesets.lock_layer(connection, BUILDINGS)
         event = outbox.newest_event(connection)
         made = city_build.build(settings, connection, event, force=force, dry_run=dry_run, progress=say, make=make)
         if made.removed and not dry_run:
-            tilesets.remove_tileset(connection, city.LAYER)
+            tilesets.remove_tileset(connection, BUILDINGS)
         if dry_run:
             connection.rollback()
     if not dry_run:
-        _sweep(settings, TileStore(settings.tiles_url), city.LAYER)
-    return _logged(LayerResult(city.LAYER, made.features, made.tiles, made.written, removed=made.removed, bad=made.bad))
+        _sweep(settings, TileStore(settings.tiles_url), BUILDINGS)
+    return _logged(LayerResult(BUILDINGS, made.features, made.tiles, made.written, removed=made.removed, bad=made.bad))
 
 
 def _update_city(settings: Settings, connection: Connection) -> LayerResult | None:
     """Rebuild only the cells that unread events touch; None where everything has to be built."""
+    from tiles import city_build
+
     with connection.transaction():
-        tilesets.lock_layer(connection, city.LAYER)
+        tilesets.lock_layer(connection, BUILDINGS)
         event = outbox.newest_event(connection)
         boxes = tilesets.fetch_touched_boxes(connection, "buildings", READER, MOST_BOXES)
         before = city_build.published(connection)
@@ -163,13 +172,13 @@ def _update_city(settings: Settings, connection: Connection) -> LayerResult | No
         if made is None:
             return None
         if made.removed:
-            tilesets.remove_tileset(connection, city.LAYER)
-        superseded.retire(connection, city.LAYER, made.superseded)
+            tilesets.remove_tileset(connection, BUILDINGS)
+        superseded.retire(connection, BUILDINGS, made.superseded)
     with connection.transaction():
-        _drop(settings, connection, city.LAYER)
+        _drop(settings, connection, BUILDINGS)
     if made.removed or made.moved:
         merge.write_city(settings)
-    return _logged(LayerResult(city.LAYER, made.features, made.tiles, made.written, removed=made.removed, bad=made.bad))
+    return _logged(LayerResult(BUILDINGS, made.features, made.tiles, made.written, removed=made.removed, bad=made.bad))
 
 
 def _drop(settings: Settings, connection: Connection, layer: str) -> None:
@@ -291,8 +300,8 @@ def rebuild_changed(settings: Settings) -> list[str]:
         touched = tilesets.fetch_touched_collections(connection, READER)
         wanted = {layer for layer in map(_layer_of, touched) if layer is not None}
         # Only buildings: the question which layers there are takes longer than the rebuild.
-        layers = sorted(wanted) if wanted <= {city.LAYER} else [layer for layer in _all_layers(connection) if layer in wanted]
-        whole = [layer for layer in layers if layer != city.LAYER or _update_city(settings, connection) is None]
+        layers = sorted(wanted) if wanted <= {BUILDINGS} else [layer for layer in _all_layers(connection) if layer in wanted]
+        whole = [layer for layer in layers if layer != BUILDINGS or _update_city(settings, connection) is None]
         if whole:
             build_layers(settings, whole)
         if newest is not None:
@@ -310,6 +319,6 @@ def _layer_of(collection: str) -> str | None:
     if collection == "buildings" or collection.startswith("bim/"):
         return collection
     if collection == "city-objects":
-        return citymodels.LAYER
+        return CITYMODELS
     kind, _, part = collection.rpartition("-")
     return f"networks/{kind}" if part in ("lines", "points") else None

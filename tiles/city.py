@@ -25,10 +25,10 @@ from cim.settings import Settings
 from tiles import far, grid, journal, pyramid
 from tiles.layers import buildings
 from tiles.layers.buildings import COLOUR, STYLE, Heights, Made
-from tiles.layers.common import SYNTHETIC_NOTE
+from tiles.layers.common import BUILDINGS, SYNTHETIC_NOTE
 from tiles.store import TileStore
 
-LAYER = "buildings"
+LAYER = BUILDINGS
 CHUNK_FEATURES = 20_000
 """Buildings read and encoded at once by one worker: what bounds the memory."""
 WRITERS = 16

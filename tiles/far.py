@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cim.geometry.footprint import METRES_PER_DEGREE, Floats, Footprints, Ints
-from cim.geometry.tiled_blocks import STEPS, place, tiled_blocks
+from cim.geometry.footprint import Floats, Footprints, Ints
+from cim.geometry.measures import METRES_PER_DEGREE, STEPS
+from cim.geometry.tiled_blocks import place, tiled_blocks
 from cim.geometry.triangulate import triangulate
 from tiles import grid
 from tiles.glb import Packed, Placement, write_glb

@@ -13,7 +13,7 @@ import meshopt
 import numpy as np
 from numpy.typing import NDArray
 
-from cim.geometry.tiled_blocks import LARGEST_HALF_M, STEPS
+from cim.geometry.measures import LARGEST_HALF_M, STEPS
 from tiles.metadata import PropertyTable
 
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
@@ -270,7 +270,7 @@ def quantised(primitives: list[Primitive], n_features: int) -> tuple[list[Packed
     Returns
     -------
     list of Packed, Placement or None
-        None and float32 positions where the box is too large to keep 2 cm, see `cim.geometry.tiled_blocks.LARGEST_HALF_M`.
+        None and float32 positions where the box is too large to keep 2 cm, see `cim.geometry.measures.LARGEST_HALF_M`.
     """
     low = np.min([primitive.positions.min(axis=0) for primitive in primitives], axis=0).astype(np.float64)
     high = np.max([primitive.positions.max(axis=0) for primitive in primitives], axis=0).astype(np.float64)

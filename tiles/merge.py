@@ -1,14 +1,9 @@
-"""The city tileset: all layers in one tileset.json, by the tileset model of py3dtiles.
-
-Its known losses (implicit tiling, region volumes, metadata) do not occur here: our layers are explicit, have boxes, and are pointed to, not
-read in.
-"""
+"""The city tileset: all layers in one tileset.json (3D Tiles 1.1, section 7.2), pointed to by their boxes."""
 
 import json
+from typing import Any
 
 import numpy as np
-from py3dtiles.tileset import Tile, TileSet
-from py3dtiles.tileset.bounding_volume_box import BoundingVolumeBox
 
 from cim.crs import lonlat_to_ecef
 from cim.db import engine, tilesets
@@ -42,7 +37,7 @@ def write_city(settings: Settings) -> list[str]:
     return layers
 
 
-def city_document(layers: dict[str, dict[str, object]]) -> bytes:
+def city_document(layers: dict[str, dict[str, Any]]) -> bytes:
     """Return the tileset.json over layers.
 
     Parameters
@@ -52,36 +47,32 @@ def city_document(layers: dict[str, dict[str, object]]) -> bytes:
     """
     tiles, corners, errors = [], [], []
     for name, document in layers.items():
-        root = Tile.from_dict(document["root"])  # type: ignore[arg-type]  # a dictionary of the standard
-        axes, placed = _placed(root)
-        volume = BoundingVolumeBox()
-        volume.set_from_list([*placed, *axes.ravel()])
-        error = float(document["geometricError"])  # type: ignore[arg-type]  # a number of the standard
-        tiles.append(Tile(geometric_error=error, bounding_volume=volume, refine_mode="ADD", content_uri=f"{name}/{NAME}"))
+        axes, placed = _placed(document["root"])
+        error = float(document["geometricError"])
+        tiles.append(_tile(error, [*placed, *axes.ravel()]) | {"content": {"uri": f"{name}/{NAME}"}})
         corners.append(placed + np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) @ axes)
         errors.append(error)
     points = np.concatenate(corners)
     frame = _frame(points)
     local = to_frame(frame, points)
     low, high = local.min(axis=0) - 0.1, local.max(axis=0) + 0.1
-    around = BoundingVolumeBox()
     middle = frame[:3, :3] @ ((low + high) / 2) + frame[:3, 3]
-    around.set_from_list([*middle, *(frame[:3, :3] * ((high - low) / 2)).T.ravel()])
-    whole = Tile(geometric_error=max(errors), bounding_volume=around, refine_mode="ADD")
-    for tile in tiles:
-        whole.add_child(tile)
-    city = TileSet(geometric_error=max(errors))
-    city.root_tile = whole
-    made = city.to_dict()
-    made["asset"] = {"version": "1.1"}
-    return json.dumps(made, separators=(",", ":"), default=float).encode()
+    whole = _tile(max(errors), [*middle, *(frame[:3, :3] * ((high - low) / 2)).T.ravel()]) | {"children": tiles}
+    made = {"asset": {"version": "1.1"}, "geometricError": max(errors), "root": whole}
+    return json.dumps(made, separators=(",", ":")).encode()
 
 
-def _placed(root: Tile) -> tuple[Floats, Floats]:
+def _tile(error: float, box: list[Any]) -> dict[str, Any]:
+    return {"boundingVolume": {"box": [float(value) for value in box]}, "geometricError": error, "refine": "ADD"}
+
+
+def _placed(root: dict[str, Any]) -> tuple[Floats, Floats]:
     """Return half axes (rows) and centre of a root's box in EPSG:4978 [m]."""
-    box = np.array(root.bounding_volume.to_dict()["box"], dtype=np.float64)  # type: ignore[union-attr]  # a root has one
-    axes: Floats = box[3:].reshape(3, 3) @ root.transform[:3, :3].T
-    centre: Floats = root.transform[:3, :3] @ box[:3] + root.transform[:3, 3]
+    box = np.array(root["boundingVolume"]["box"], dtype=np.float64)
+    # Column by column (section 7.4.2); no transform is the unit matrix.
+    transform = np.array(root.get("transform", np.eye(4).ravel()), dtype=np.float64).reshape(4, 4).T
+    axes: Floats = box[3:].reshape(3, 3) @ transform[:3, :3].T
+    centre: Floats = transform[:3, :3] @ box[:3] + transform[:3, 3]
     return axes, centre
 
 

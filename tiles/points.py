@@ -29,7 +29,7 @@ from cim.db.datasets import Counts, DatasetInfo
 from cim.db.tilesets import TileRow, TilesetRow
 from cim.errors import ConfigError, GeometryError, InvalidParameterError, MissingCrsError, SourceSyntaxError
 from cim.geoid import Geoid
-from cim.geometry.tiled_blocks import STEPS
+from cim.geometry.measures import STEPS
 from cim.settings import Settings
 from tiles import merge
 from tiles.glb import Document

@@ -11,7 +11,7 @@ from cim.db import tile_reads
 from cim.db.engine import Connection
 from cim.geoid import Geoid
 from cim.geometry.ecef import ecef_to_lonlat
-from cim.geometry.footprint import METRES_PER_DEGREE
+from cim.geometry.measures import METRES_PER_DEGREE
 from tiles.glb_read import Floats, Glb
 from tiles.layers.buildings import SKIRT_M, STOREY_M
 

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from psycopg import sql
 
-from cim.db.arrow_read import ArrowReader
 from cim.db.engine import Connection
+
+if TYPE_CHECKING:
+    # Loads pandas, which only layers of buildings need.
+    import pyarrow as pa
+
+    from cim.db.arrow_read import ArrowReader
 
 _STANDING = sql.SQL("status IN ('existing', 'under_construction') AND NOT ST_IsEmpty(geom)")
 _BUILDING_COLUMNS = sql.SQL(
@@ -36,7 +40,7 @@ STANDING = BuildingSource(sql.SQL("building"), _STANDING)
 """The buildings that stand now."""
 
 
-def fetch_building_cells(reader: ArrowReader, level: int, source: BuildingSource) -> tuple[pa.Table, float | None]:
+def fetch_building_cells(reader: "ArrowReader", level: int, source: BuildingSource) -> "tuple[pa.Table, float | None]":
     """Return how many buildings each cell of the global grid holds, and their mean ground.
 
     Parameters
@@ -75,7 +79,7 @@ SAMPLE_ROWS = 50_000
 """Rows looked at to share out the work of a build; smaller stores are counted."""
 
 
-def fetch_building_sample(reader: ArrowReader, level: int) -> pa.Table:
+def fetch_building_sample(reader: "ArrowReader", level: int) -> "pa.Table":
     """Return about how many standing buildings each cell of the global grid holds, out of a sample of the table's pages.
 
     Parameters
@@ -103,7 +107,7 @@ def fetch_building_sample(reader: ArrowReader, level: int) -> pa.Table:
     )
 
 
-def fetch_mean_ground(reader: ArrowReader) -> float | None:
+def fetch_mean_ground(reader: "ArrowReader") -> float | None:
     """Return the mean of the known ground elevations of standing buildings [m]."""
     # NaN is greater than infinity to PostgreSQL.
     known = "ground_elevation_m > '-Infinity' AND ground_elevation_m < 'Infinity'"
@@ -112,7 +116,7 @@ def fetch_mean_ground(reader: ArrowReader) -> float | None:
     return mean
 
 
-def fetch_building_table(reader: ArrowReader, box: tuple[float, float, float, float], source: BuildingSource) -> pa.Table:
+def fetch_building_table(reader: "ArrowReader", box: tuple[float, float, float, float], source: BuildingSource) -> "pa.Table":
     """Return the buildings that touch a box.
 
     Parameters

@@ -12,8 +12,6 @@ from cim.errors import CimError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-METRES_PER_DEGREE = 111_195.0
-"""Of a great circle; scales degrees to metres where shape matters and size does not."""
 _SHORTEST_EDGE_M = 1e-3
 _POLYGON, _MULTIPOLYGON = 3, 6
 

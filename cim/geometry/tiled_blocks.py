@@ -11,13 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cim.geometry.footprint import Floats, Footprints, Ints
+from cim.geometry.measures import STEPS
 from cim.geometry.solid import ecef_and_up
 from cim.geometry.triangulate import Triangles
-
-STEPS = 32_767
-"""Largest normalised integer."""
-LARGEST_HALF_M = 750.0
-"""Half extent up to which rounding moves a vertex by less than 2 cm."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from cim.geometry.block import raise_block, unrolled
 from cim.geometry.ecef import enu_frame
-from cim.geometry.footprint import METRES_PER_DEGREE, footprints_from_wkb
-from cim.geometry.solid import extrude
-from cim.geometry.triangulate import triangulate
+from cim.geometry.measures import METRES_PER_DEGREE
 from tiles.content import Leaf
 from tiles.glb import Packed, write_glb
 from tiles.layers.common import hash_of
@@ -65,14 +64,12 @@ def coarse(outline: bytes | None) -> bytes | None:
 
 def leaf_of(style: str, block: Block) -> Leaf | None:
     """Return the tile of a block, None where its outline has no area."""
-    prints = footprints_from_wkb([block.outline])
-    if not len(prints.lonlat) or not block.top_m > block.low_m:
+    outline = unrolled(shapely.from_wkb(block.outline))
+    if outline is None or not block.top_m > block.low_m:
         return None
-    west, south, east, north = prints.boxes[0].tolist()
+    west, south, east, north = outline.bounds
     frame = enu_frame((west + east) / 2, (south + north) / 2, block.low_m)
-    blocks = extrude(
-        prints, triangulate(prints), np.array([block.low_m]), np.array([block.top_m]), [frame], np.zeros(1, dtype=np.int64)
-    )  # fmt: skip
+    blocks = raise_block(outline, block.low_m, block.top_m, frame)
     upright = np.column_stack([blocks.positions[:, 0], -blocks.positions[:, 2], blocks.positions[:, 1]]).astype(np.float64)
 
     def encode() -> bytes:

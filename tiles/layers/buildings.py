@@ -19,9 +19,10 @@ from cim.crs import lonlat_to_ecef
 from cim.geoid import Geoid
 from cim.geometry.ecef import Matrix, to_frame
 from cim.geometry.footprint import Floats, Footprints, Ints, footprints_from_buffer
+from cim.geometry.measures import LARGEST_HALF_M
 from cim.geometry.mesh import to_srgb_linear
 from cim.geometry.solid import extrude
-from cim.geometry.tiled_blocks import LARGEST_HALF_M, Placed, TiledBlocks, place, tiled_blocks
+from cim.geometry.tiled_blocks import Placed, TiledBlocks, place, tiled_blocks
 from cim.geometry.triangulate import Triangles, triangulate
 from cim.model.building import STRUCTURES, USES
 from cim.profile import ColourRule

@@ -20,13 +20,13 @@ from cim.model.city_object import SURFACE_TYPES
 from cim.settings import Settings
 from tiles.content import LayerContent, Leaf, branch_of
 from tiles.glb import Primitive, build_glb
-from tiles.layers.common import SYNTHETIC_NOTE, hash_of, local
+from tiles.layers.common import CITYMODELS, SYNTHETIC_NOTE, hash_of, local
 from tiles.metadata import Number, PropertyTable, Text
 from tiles.plan import Node, plan
 
 Floats = NDArray[np.float64]
 
-LAYER = "citymodels"
+LAYER = CITYMODELS
 STYLE = "citymodels-1"
 TITLE = {"en": "City models", "zh": "城市模型"}
 MAX_OBJECTS = 1_500

@@ -13,6 +13,9 @@ from cim.geometry.ecef import Matrix, to_frame
 
 Floats = NDArray[np.float64]
 
+BUILDINGS = "buildings"
+CITYMODELS = "citymodels"
+"""Names of layers that there is one of."""
 NETWORK_TITLES = {
     "water": ("Water supply", "给水"), "rainwater": ("Rainwater", "雨水"), "sewage": ("Sewage", "污水"), "gas": ("Gas", "燃气"),
     "heat": ("Heat", "热力"), "power": ("Power", "电力"), "lighting": ("Street lighting", "路灯"), "telecom": ("Telecom", "通信"),
