@@ -1,20 +1,16 @@
-"""Runs inside a child process: opens a model once, then meshes in forked workers that share its memory. Never imported by the parent.
+"""Runs inside a child process: meshes an open model in forked workers that share its memory. Never imported by the parent.
 
-``python -m ingest.ifc.geometry_child MODEL FOLDER``: writes ``products.json``, prints ``ready``, reads the name of a plan from standard
-input, prints the number of elements done now and then, and leaves ``frames-*.bin`` and ``faults.json`` in the folder.
+Prints the number of elements done now and then, and leaves ``frames-*.bin`` in the folder; see `ingest.ifc.model_child`.
 
 A worker that dies or falls silent is replaced by a careful one that says which element it is about to mesh: so the culprit is known by
 name, is tried without its openings, then as the box of its points, and the rest of the model goes on.
 """
 
-import ctypes
 import itertools
-import json
 import mmap
 import os
 import signal
 import struct
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +23,7 @@ import ifcopenshell.util.unit
 import numpy as np
 
 from ingest.ifc.frames import MESHED, WITHOUT_OPENINGS, Frames, elements_in
+from ingest.ifc.sandbox import die_with
 
 KERNEL: Literal["hybrid-cgal-simple-opencascade"] = "hybrid-cgal-simple-opencascade"
 VERSION = f"1 {ifcopenshell.version} {KERNEL}"
@@ -35,8 +32,6 @@ SINGLE_S = 60
 _TELL_S = 0.5
 _MOST_WORKERS = 64
 _COUNT = struct.Struct("<q")
-_LIBC = ctypes.CDLL(None)
-_FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.system")
 _BODY = ("Body", "Facetation", "Tessellation", "Body-FallBack", "Surface", "Lighting", "CoG")
 
 
@@ -152,12 +147,12 @@ class Coordinator:
 
     def _fork(self, work: Callable[[Frames], None], out: Path) -> int:
         out.touch()
+        coordinator = os.getpid()
         pid = os.fork()
         if pid:
             return pid
         code = 1
-        # Dies with the coordinator (prctl, PR_SET_PDEATHSIG).
-        _LIBC.prctl(1, signal.SIGKILL)
+        die_with(coordinator)
         try:
             work(Frames(out))
             code = 0
@@ -271,30 +266,3 @@ def _words(status: int, out: Path) -> str:
         return ""
     told = out.with_suffix(".txt")
     return told.read_text(encoding="utf-8") if told.exists() else f"exit code {os.WEXITSTATUS(status)}"
-
-
-def _forbid(event: str, _: tuple[Any, ...]) -> None:
-    if event in _FORBIDDEN:
-        raise PermissionError(f"{event} is not allowed while a model is read")
-
-
-def main(argv: list[str]) -> int:
-    """Open, tell, wait for the plan, mesh."""
-    sys.addaudithook(_forbid)
-    path, folder = argv[0], Path(argv[1])
-    model: Any = ifcopenshell.open(path)
-    facts = products(model)
-    (folder / "products.json").write_text(json.dumps({"version": VERSION, "products": facts}), encoding="utf-8")
-    print("ready", flush=True)  # noqa: T201 - the pipe to the parent
-    line = sys.stdin.readline().strip()
-    if not line:
-        return 0
-    plan = json.loads(Path(line).read_text(encoding="utf-8"))
-    coordinator = Coordinator(model, folder, facts)
-    coordinator.run(plan["ids"], plan["workers"])
-    (folder / "faults.json").write_text(json.dumps({str(number): fault for number, fault in coordinator.faults.items()}), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -21,6 +21,7 @@ from ingest.ifc.inspection import ModelReport, place, read_model
 from ingest.ifc.meshing import Mesher
 from ingest.ifc.options import UploadOptions
 from ingest.ifc.placement import Placement
+from ingest.ifc.sandbox import document_file
 from ingest.ifc.shape_store import known_shapes
 from ingest.ifc.shapes import Mesh
 from ingest.ifc.source import IfcText, open_intake
@@ -112,10 +113,11 @@ class _Upload:
         with self.stage("received") as detail:
             detail |= {"file": self.path.name, "size_bytes": self.text.size_bytes, "schema": self.text.schema}
         # The kernel works while the semantics are read.
-        with Mesher(self.path, self.text.path, self.text.size_bytes, self.scratch) as mesher:
+        with Mesher(self.path, self.text.path, self.text.size_bytes, self.scratch, document=document_file(self.work)) as mesher:
             stored = known_shapes(self.settings)
             mesher.begin(progress, stored)
             with self.stage("parsed") as detail:
+                mesher.wait_for_document()
                 document, findings = read_model(self.path, self.text, self.work)
                 detail |= {"elements": len(document["elements"]), "instances": document["n_instances"]}
             with engine.connect(self.settings) as connection:

@@ -1,7 +1,6 @@
 """Meshes of a model: every shape once, made by worker processes, or taken from the store where a former upload has made it."""
 
 import contextlib
-import hashlib
 import json
 import os
 import select
@@ -21,18 +20,17 @@ import numpy as np
 
 from cim.errors import SourceSyntaxError
 from ingest.ifc.frames import read_frames
-from ingest.ifc.sandbox import child_environment, limits
+from ingest.ifc.sandbox import SEMANTICS_TIMEOUT_S, child_environment, last_words, limits
 from ingest.ifc.shapes import Floats, Mesh, Shape
-from ingest.ifc.step_hash import StepHashes, hash_file
 
 WORKERS = 2
 TIMEOUT_S = 3600
 _MOST_WORKERS = 64
-_LARGE = 100_000_000
-"""Models above this size are parsed once at a time: two parsers at once would hold too much memory [byte]."""
+_LONGEST_LINE = 1_000_000
 _WITNESSES = 3
 _AGREE_M = 1e-4
 
+NO_DOCUMENT = "-"
 Known = Callable[[Sequence[bytes]], Mapping[bytes, tuple[Shape, Floats]]]
 """Given definitions of elements, returns those that the store has: shape, and its matrix in the element's own frame."""
 
@@ -78,25 +76,38 @@ class Mesher:
         For the memory limit.
     scratch
         Folder for frames.
+    document
+        Where the child puts the semantics, unless they are there; None = it does not read them.
     workers
         Processes that mesh.
     """
 
-    def __init__(self, path: Path, model: Path, size_bytes: int, scratch: Path, *, workers: int = WORKERS) -> None:
+    def __init__(
+        self, path: Path, model: Path, size_bytes: int, scratch: Path, *, document: Path | None = None, workers: int = WORKERS
+    ) -> None:  # fmt: skip
         self._path, self._model, self._size = path, model, size_bytes
         self._folder = scratch / "geometry"
         self._folder.mkdir(exist_ok=True)
         self._workers = max(1, min(workers, _MOST_WORKERS))
         self._scratch = scratch
-        self._child: subprocess.Popen[str] | None = None
-        self._hashes: list[StepHashes] = []
-        self._hashing: threading.Thread | None = None
+        self._wanted = None if document is None or document.exists() else document
+        self._child: subprocess.Popen[bytes] | None = None
+        self._said = b""
+        self._document = threading.Event()
         self._ahead: Future[Meshes] | None = None
 
     def __enter__(self) -> "Mesher":
-        """Start at once where the memory allows a second parser beside that of the semantics."""
-        if self._size <= _LARGE:
-            self._start()
+        """Start the child."""
+        out = NO_DOCUMENT if self._wanted is None else str(self._wanted.resolve())
+        if self._wanted is None:
+            self._document.set()
+        command = [sys.executable, "-m", "ingest.ifc.model_child", str(self._model.resolve()), str(self._folder.resolve()), out]
+        with (self._folder / "child.log").open("wb") as log:
+            self._child = subprocess.Popen(
+                command, cwd=self._folder, env=child_environment(self._folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=log, start_new_session=True,
+                preexec_fn=limits(self._size, TIMEOUT_S),  # noqa: PLW1509 - limits belong between fork and exec; system calls only
+            )  # fmt: skip
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -109,56 +120,57 @@ class Mesher:
             if self._ahead is not None:
                 # It reads from the pipes, to their end.
                 self._ahead.exception()
-            for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
+            for pipe in (self._child.stdin, self._child.stdout):
                 if pipe is not None:
                     pipe.close()
-        if self._hashing is not None:
-            self._hashing.join()
 
-    def _start(self) -> None:
-        if self._child is not None:
-            return
-        command = [sys.executable, "-m", "ingest.ifc.geometry_child", str(self._model.resolve()), str(self._folder.resolve())]
-        self._child = subprocess.Popen(
-            command, cwd=self._folder, env=child_environment(self._folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, start_new_session=True,
-            preexec_fn=limits(self._size, TIMEOUT_S),  # noqa: PLW1509 - limits belong between fork and exec; system calls only
-        )  # fmt: skip
-        self._hashing = threading.Thread(target=lambda: self._hashes.append(hash_file(self._model.read_bytes())))
-        self._hashing.start()
-
-    def _line(self, deadline: float) -> str:
+    def _line(self, deadline: float) -> str | None:
+        """Return the next line of the child, None at its end or when the time is over; notes the end of the reading of semantics."""
         child = self._child
         if child is None or child.stdout is None:
             raise RuntimeError("the child was not started")
-        ready, _, _ = select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))
-        line = child.stdout.readline() if ready else ""
-        if line:
-            return line
+        while True:
+            line, mark, rest = self._said.partition(b"\n")
+            if mark:
+                self._said = rest
+                if line != b"document":
+                    return line.decode("utf-8", errors="replace")
+                self._document.set()
+                continue
+            ready, _, _ = select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            block = os.read(child.stdout.fileno(), 65536) if ready else b""
+            if not block:
+                break
+            # The kernel prints to the same pipe when it is puzzled, now and then without an end.
+            self._said = self._said[-_LONGEST_LINE:] + block
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(timeout=5)
-        return ""
+        return None
 
     def _fault(self) -> SourceSyntaxError:
         child = self._child
         words = "took too long"
         if child is not None and child.poll() is not None:
-            told = (child.stderr.read() if child.stderr else "").strip().splitlines()
-            words = told[-1][:300] if told else f"ended with code {child.returncode}"
+            words = last_words(self._folder / "child.log") or f"ended with code {child.returncode}"
         return SourceSyntaxError(self._path, f"the geometry kernel failed: {words}", hint="open and export the model again")
 
+    def wait_for_document(self) -> None:
+        """Wait until the child has read the semantics, or has failed to; after `begin` only."""
+        if self._ahead is not None:
+            self._document.wait(SEMANTICS_TIMEOUT_S)
+
     def begin(self, progress: Callable[[int, int], None], known: Known = nothing_known) -> None:
-        """Mesh all elements and spaces from now on, before anybody knows what is asked for; nothing where the memory does not allow it.
+        """Mesh all elements and spaces from now on, before anybody knows what is asked for.
 
         Parameters
         ----------
         progress, known
             See `run`; called by another thread.
         """
-        if self._child is not None:
-            pool = ThreadPoolExecutor(max_workers=1)
-            self._ahead = pool.submit(self.run_shared, None, progress, known)
-            pool.shutdown(wait=False)
+        pool = ThreadPoolExecutor(max_workers=1)
+        self._ahead = pool.submit(self.run_shared, None, progress, known)
+        self._ahead.add_done_callback(lambda _: self._document.set())
+        pool.shutdown(wait=False)
 
     def finish(self, ids: Sequence[int], progress: Callable[[int, int], None], known: Known = nothing_known) -> Meshes:
         """Return what was begun, of these elements only; see `run`."""
@@ -191,18 +203,14 @@ class Mesher:
         SourceSyntaxError
             The child could not open the model, or crashed as a whole.
         """
-        self._start()
         deadline = time.monotonic() + TIMEOUT_S
-        if self._line(deadline).strip() != "ready":
-            raise self._fault()
-        told = json.loads((self._folder / "products.json").read_text(encoding="utf-8"))
-        wanted = {one["id"] for one in told["products"] if one["is_part"]} if ids is None else set(ids)
-        facts = {one["id"]: one for one in told["products"] if one["id"] in wanted}
-        if self._hashing is not None:
-            self._hashing.join()
-        if not self._hashes:
-            raise RuntimeError("the file was not hashed")
-        keys = definitions(list(facts.values()), self._hashes[0], told["version"]) if share else {}
+        while (line := self._line(deadline)) != "ready":
+            if line is None:
+                raise self._fault()
+        told = json.loads((self._folder / "products.json").read_bytes())
+        wanted = {one["id"] for one in told if one["is_part"]} if ids is None else set(ids)
+        facts = {one["id"]: one for one in told if one["id"] in wanted}
+        keys = {number: bytes.fromhex(one["definition"]) for number, one in facts.items() if share and one["definition"]}
         plan = _Plan(facts, keys, known(sorted(set(keys.values()))))
         before = len(facts) - len(plan.due())
         self._mesh(plan.due(), deadline, lambda done: progress(before + done, len(facts)))
@@ -226,43 +234,13 @@ class Mesher:
             raise RuntimeError("the child was not started")
         target = self._folder / "plan.json"
         target.write_text(json.dumps({"ids": due, "workers": self._workers}), encoding="utf-8")
-        child.stdin.write(f"{target}\n")
+        child.stdin.write(f"{target}\n".encode())
         child.stdin.flush()
-        while line := self._line(deadline):
-            # The kernel prints to the same pipe when it is puzzled.
+        while (line := self._line(deadline)) is not None:
             if line.strip().isdigit():
                 progress(int(line))
         if child.poll() != 0:
             raise self._fault()
-
-
-def definitions(facts: Sequence[Mapping[str, Any]], hashes: StepHashes, version: str) -> dict[int, bytes]:
-    """Return what decides the shape of each product in its own frame: equal bytes = equal shape.
-
-    Products whose place is not a chain of local placements have none.
-    """
-    able = [one for one in facts if one["matrix"] is not None]
-    numbers: list[int] = []
-    spans = []
-    for one in able:
-        parts = [one["shape"], *one["materials"]]
-        if one["voids"]:
-            # Openings are cut where they are: their places count, and so does the place of what they are cut out of.
-            parts += [one["place"], *(number for void in one["voids"] for number in void)]
-        spans.append(len(parts))
-        numbers += parts
-    found = hashes.of(np.array(numbers, np.int64))
-    raw = found.tobytes()
-    made: dict[int, bytes] = {}
-    at = 0
-    base = hashlib.sha256(version.encode() + hashes.looks + hashes.units)
-    for one, count in zip(able, spans, strict=True):
-        digest = base.copy()
-        digest.update(raw[at * 8 : (at + count) * 8])
-        digest.update(len(one["voids"]).to_bytes(4, "little"))
-        made[one["id"]] = digest.digest()[:16]
-        at += count
-    return made
 
 
 class _Plan:

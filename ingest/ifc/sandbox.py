@@ -20,6 +20,7 @@ _KEPT = (
 )  # fmt: skip
 _GIB = 1024**3
 _LIBC = ctypes.CDLL(None)
+_FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.system")
 SEMANTICS_TIMEOUT_S = 600
 DOCUMENT_VERSION = 1
 """Of what the child writes; one of another version is not taken over."""
@@ -30,6 +31,7 @@ def limits(size_bytes: int, timeout_s: int) -> Callable[[], None]:
     memory = max(4 * _GIB, 20 * size_bytes)
     # What a child writes grows with the model; a file that multiplies itself is stopped here.
     written = max(_GIB, 64 * size_bytes)
+    parent = os.getpid()
 
     def apply() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -37,13 +39,27 @@ def limits(size_bytes: int, timeout_s: int) -> Callable[[], None]:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-        # Dies with its parent, killed or not (prctl, PR_SET_PDEATHSIG).
-        _LIBC.prctl(1, signal.SIGKILL)
         # A network of its own, with nothing in it; where the kernel does not let us, the child's audit hook stands alone.
         with contextlib.suppress(OSError):
             os.unshare(os.CLONE_NEWNET if os.geteuid() == 0 else os.CLONE_NEWUSER | os.CLONE_NEWNET)
+        # Last: a change of credentials would undo it.
+        die_with(parent)
 
     return apply
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends, killed or not (prctl(2), PR_SET_PDEATHSIG)."""
+    _LIBC.prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:
+        # It has ended before the kernel was told.
+        os._exit(1)
+
+
+def forbid(event: str, _: tuple[Any, ...]) -> None:
+    """Refuse network and other programs; an audit hook of children."""
+    if event in _FORBIDDEN:
+        raise PermissionError(f"{event} is not allowed while a model is read")
 
 
 def child_environment(scratch: Path) -> dict[str, str]:
@@ -97,14 +113,20 @@ def run_child(argv: list[str], size_bytes: int, timeout_s: int, scratch: Path) -
         return ""
     if child.returncode < 0:
         return f"crashed ({signal.Signals(-child.returncode).name})"
-    return _last_words(said) or f"exit code {child.returncode}"
+    return last_words(said) or f"exit code {child.returncode}"
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
+    """Return the last line of what a child said."""
     with log.open("rb") as handle:
         handle.seek(max(0, log.stat().st_size - 4096))
         lines = handle.read().decode("utf-8", errors="replace").strip().splitlines()
     return lines[-1][:300] if lines else ""
+
+
+def document_file(folder: Path) -> Path:
+    """Return the file of the child's answer in a folder."""
+    return folder / f"semantics-{DOCUMENT_VERSION}.json"
 
 
 def read_semantics(path: Path, model: Path, size_bytes: int, scratch: Path) -> dict[str, Any]:
@@ -128,7 +150,7 @@ def read_semantics(path: Path, model: Path, size_bytes: int, scratch: Path) -> d
     UnsupportedFormatError
         The file is of a kind that cannot be read.
     """
-    out = scratch / f"semantics-{DOCUMENT_VERSION}.json"
+    out = document_file(scratch)
     if not out.exists():
         part = scratch / "semantics.part"
         fault = run_child(["semantics", str(model.resolve()), str(part)], size_bytes, SEMANTICS_TIMEOUT_S, scratch)

@@ -5,8 +5,11 @@ instances it refers to, in order. Styles point at the items they colour, not the
 All steps work on whole arrays, a few megabytes of text at a time.
 """
 
+import hashlib
+import mmap
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +28,10 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 _RANDOM = np.random.default_rng(20_240_101)
 _OF_BYTE: Words = _RANDOM.integers(1, 2**64, 256, dtype=np.uint64) | np.uint64(1)
 _END = re.compile(rb";\s*\n")
-_COMMENT = re.compile(rb"/\*.*?\*/", re.DOTALL)
+_COMMENT = re.compile(rb"'[^']*'|/\*.*?\*/", re.DOTALL)
+"""A comment, or a string, in which no comment begins."""
+_LONG = re.compile(rb"'[^']{100000,}'")
+_LONGEST_PIECE = 8 * _BLOCK
 
 
 def _powers(n: int) -> Words:
@@ -110,16 +116,18 @@ def _scan(data: Bytes) -> _Block:
     return _Block(value[is_first], _mix(own), kinds, value[others], owner)
 
 
-def _pieces(raw: bytes) -> list[tuple[int, int]]:
+def _pieces(raw: bytes | mmap.mmap) -> list[tuple[int, int]]:
     """Return pieces that end behind a semicolon outside of any string."""
     pieces: list[tuple[int, int]] = []
-    start = 0
+    start = max(raw.find(b"DATA;"), 0) + 5
     while start < len(raw):
         end = min(start + _BLOCK, len(raw))
+        quotes = raw[start:end].count(b"'")
         while end < len(raw):
-            found = _END.search(raw, end)
+            before, found = end, _END.search(raw, end)
             end = len(raw) if found is None else found.end()
-            if raw.count(b"'", start, end) % 2 == 0:
+            quotes += raw[before:end].count(b"'")
+            if quotes % 2 == 0:
                 break
         pieces.append((start, end))
         start = end
@@ -145,6 +153,18 @@ class StepHashes:
     looks: bytes
     units: bytes
 
+    def save(self, path: Path) -> None:
+        """Write them to a file."""
+        with path.open("wb") as handle:
+            np.savez(handle, ids=self.ids, words=self.words, rest=np.frombuffer(self.looks + self.units, np.uint8))
+
+    @classmethod
+    def load(cls, path: Path) -> "StepHashes":
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as found:
+            rest = found["rest"].tobytes()
+            return cls(found["ids"], found["words"], rest[: len(rest) // 2], rest[len(rest) // 2 :])
+
     def of(self, numbers: Ints) -> Words:
         """Return hashes of instances by their numbers; zero for a number that is not in the file."""
         place = _index(self.ids, numbers)
@@ -160,20 +180,32 @@ def _index(ids: Ints, numbers: Ints) -> Ints:
     return found
 
 
-def hash_file(raw: bytes) -> StepHashes:
+def hash_file(path: Path) -> StepHashes:
     """Hash every instance of a STEP file.
 
     Parameters
     ----------
-    raw
-        The whole file.
+    path
+        The file; it is mapped, not read: what is held in memory is a few dozen bytes per instance, and one piece of the text.
     """
-    raw = raw[max(raw.find(b"DATA;"), 0) + 5 :]
-    if b"/*" in raw:
-        raw = _COMMENT.sub(b" ", raw)
+    with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        # A comment may lie anywhere, over the end of a piece too. Hardly any exporter writes one; such a file is taken as a whole.
+        return hash_text(_COMMENT.sub(_blank, mapped) if mapped.find(b"/*") >= 0 else mapped)
+
+
+def _blank(found: re.Match[bytes]) -> bytes:
+    return found[0] if found[0].startswith(b"'") else b" "
+
+
+def hash_text(raw: bytes | mmap.mmap) -> StepHashes:
+    """Hash every instance of a STEP text without comments, see `hash_file`."""
     blocks, count = [], 0
     for start, end in _pieces(raw):
-        block = _scan(np.frombuffer(raw, np.uint8, end - start, start))
+        text = raw[start:end]
+        if len(text) > _LONGEST_PIECE:
+            # A piece is that long for one string only, and the arrays of a piece take forty times its size.
+            text = _LONG.sub(lambda found: b"'" + hashlib.sha256(found[0]).hexdigest().encode() + b"'", text)
+        block = _scan(np.frombuffer(text, np.uint8))
         blocks.append((block, count))
         count += len(block.ids)
     if not count:
