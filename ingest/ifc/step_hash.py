@@ -124,6 +124,11 @@ def _pieces(raw: bytes | mmap.mmap) -> list[tuple[int, int]]:
         end = min(start + _BLOCK, len(raw))
         quotes = raw[start:end].count(b"'")
         while end < len(raw):
+            if quotes % 2:
+                # Inside a string: on to its end, whatever lies between.
+                close = raw.find(b"'", end)
+                end = len(raw) if close < 0 else close + 1
+                quotes += 1
             before, found = end, _END.search(raw, end)
             end = len(raw) if found is None else found.end()
             quotes += raw[before:end].count(b"'")
