@@ -5,8 +5,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from cim.access import Principal
-from cim.db import bim_reports, engine, process_jobs
+from cim.access import Principal, RowScope
+from cim.db import bim_reports, engine, process_jobs, row_security
 from cim.errors import InvalidParameterError, NotFoundError
 from cim.processes import processes
 from cim.settings import Settings
@@ -133,7 +133,7 @@ def followed(settings: Settings, wanted: str, *, wait: bool) -> dict[str, Any]:
         time.sleep(1.0)
 
 
-def report_of(settings: Settings, wanted: str, subject: str | None) -> dict[str, Any]:
+def report_of(settings: Settings, wanted: str, subject: str | None, scope: RowScope | None = None) -> dict[str, Any]:
     """Return the report of a model or of an upload.
 
     Parameters
@@ -142,13 +142,15 @@ def report_of(settings: Settings, wanted: str, subject: str | None) -> dict[str,
         Code of a model, or id of an upload.
     subject
         Whose the upload must be, None for anybody's.
+    scope
+        Row filter of the one who asks; models outside of it are none.
 
     Raises
     ------
     NotFoundError
         Neither a model nor an upload has this name.
     """
-    with engine.connect(settings) as connection:
+    with engine.connect(settings) as connection, row_security.seen_by(connection, scope):
         found = bim_reports.fetch_report(connection, wanted)
     if found is not None:
         return found

@@ -41,7 +41,7 @@ async def report(request: Request) -> Response:
     refuse_unknown(request.query_params, ("f",))
     principal = tus.engineer(request)
     settings = state_of(request.app).settings
-    found = await asyncio.to_thread(upload_jobs.report_of, settings, request.path_params["model"], tus.owner_of(principal))
+    found = await asyncio.to_thread(upload_jobs.report_of, settings, request.path_params["model"], tus.owner_of(principal), principal.scope)
     return Response(orjson.dumps(found, default=str), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 

@@ -55,7 +55,7 @@ def engineer(request: Request) -> Principal:
     Raises
     ------
     UnauthenticatedError, ForbiddenError
-        No token, a role without models, or a token that sees a part of the rows only.
+        No token, or a role without models.
     """
     principal = require(request, Permission.MODELS, "bim-models")
     refusal = refusal_of(processes()[PROCESS], principal)

@@ -37,6 +37,11 @@ def find_model(connection: Connection, sha256: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def model_exists(connection: Connection, code: str) -> bool:
+    """Tell whether there is a model with this code, for who asks."""
+    return connection.execute("SELECT 1 FROM bim_model WHERE code = %s", [code]).fetchone() is not None
+
+
 def save_model(connection: Connection, values: dict[str, Any]) -> None:
     """Insert the model row; ``values`` has column names as keys, ``geom`` as hexadecimal EWKB."""
     values = {"id": new_id(), **values}

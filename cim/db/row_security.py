@@ -5,7 +5,9 @@ index on the geometry is given up. So ``geometry_overlaps`` is declared leakproo
 only, which the typed columns exclude), and the settings are read once per statement through scalar subqueries.
 """
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -248,3 +250,23 @@ def enter(connection: Connection, scope: RowScope | None, *, writing: bool = Fal
     """
     if scope is not None:
         connection.execute(ENTER, settings_of(scope, writing=writing))
+
+
+@contextlib.contextmanager
+def seen_by(connection: Connection, scope: RowScope | None) -> Iterator[None]:
+    """Show only the rows of a scope for some reads of a transaction that itself sees all; nothing that is written inside stays.
+
+    Parameters
+    ----------
+    connection
+        Of the owner.
+    scope
+        Row filter of the principal; None shows all.
+    """
+    if scope is None:
+        yield
+        return
+    # Locks of rows ask for the right to write them.
+    with connection.transaction(force_rollback=True):
+        enter(connection, scope, writing=True)
+        yield

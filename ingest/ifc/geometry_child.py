@@ -83,7 +83,8 @@ def products(model: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - IFC file
             matrix = matrix.copy()
             matrix[:3, 3] *= unit
         made.append({
-            "id": number, "is_part": (product.is_a("IfcElement") or product.is_a("IfcSpace")) and not product.is_a("IfcVirtualElement"),
+            "id": number, "class": product.is_a(),
+            "is_part": (product.is_a("IfcElement") or product.is_a("IfcSpace")) and not product.is_a("IfcVirtualElement"),
             "shape": shape.id(), "has_body": any(r.RepresentationIdentifier in _BODY for r in shape.Representations),
             "voids": [[_number(v.Representation), _number(v.ObjectPlacement)] for v in voids], "place": _number(product.ObjectPlacement),
             "materials": [*materials.get(number, ()), *materials.get(of_type.get(number, 0), ())],

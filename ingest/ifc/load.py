@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from cim.db import bim, bim_versions, divisions, engine, migrate, profiles
+from cim.access import RowScope
+from cim.db import bim, bim_versions, divisions, engine, migrate, profiles, row_security
 from cim.db.bim_stages import StageLog
 from cim.db.engine import Connection
-from cim.errors import CimError, ConflictError, GeometryError
+from cim.errors import CimError, ConflictError, ForbiddenError, GeometryError
 from cim.settings import Settings
 from ingest.ifc.conversion import Box
 from ingest.ifc.fit_target import FitTarget, fetch_target, lay_onto
@@ -35,8 +36,9 @@ _COLUMNS = ("stage", "building_code", "project_code")
 
 
 def upload_model(
-    settings: Settings, path: Path, options: UploadOptions, *, dry_run: bool, progress: Callable[[int, int], None]
-) -> dict[str, Any]:
+    settings: Settings, path: Path, options: UploadOptions, *, dry_run: bool, progress: Callable[[int, int], None],
+    scope: RowScope | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Take a model through all stages and load it in one transaction.
 
     Parameters
@@ -51,6 +53,8 @@ def upload_model(
         Everything but writing.
     progress
         Called with elements meshed and all elements.
+    scope
+        Row filter of the one who uploads: nothing outside of it is seen, found or replaced, and a model that would be outside is refused.
 
     Returns
     -------
@@ -64,6 +68,8 @@ def upload_model(
         The model is refused; nothing is written but the stage that failed.
     ConflictError
         ``building_code`` is not in the register.
+    ForbiddenError
+        The model does not belong into ``scope``.
     NotFoundError
         ``version_of`` is no model.
     """
@@ -71,7 +77,7 @@ def upload_model(
     with tempfile.TemporaryDirectory(prefix="cim-bim-") as folder:
         text = open_intake(path, Path(folder))
         with work_folder(settings, text.sha256, dry_run=dry_run) as work:
-            return _Upload(settings, path, text, options, Path(folder), work, dry_run=dry_run).run(progress)
+            return _Upload(settings, path, text, options, Path(folder), work, scope, dry_run=dry_run).run(progress)
 
 
 @dataclass(frozen=True)
@@ -86,10 +92,11 @@ class _City:
 
 class _Upload:
     def __init__(
-        self, settings: Settings, path: Path, text: IfcText, options: UploadOptions, scratch: Path, work: Path, *, dry_run: bool
+        self, settings: Settings, path: Path, text: IfcText, options: UploadOptions, scratch: Path, work: Path,
+        scope: RowScope | None, *, dry_run: bool,
     ) -> None:  # fmt: skip
         self.settings, self.path, self.text, self.options = settings, path, text, options
-        self.scratch, self.work, self.dry_run = scratch, work, dry_run
+        self.scratch, self.work, self.scope, self.dry_run = scratch, work, scope, dry_run
         self.log = StageLog(settings, text.sha256, dry_run=dry_run)
 
     @contextmanager
@@ -106,7 +113,13 @@ class _Upload:
 
     def run(self, progress: Callable[[int, int], None]) -> dict[str, Any]:
         with engine.connect(self.settings) as connection:
-            city = self._ask_store(connection)
+            with row_security.seen_by(connection, self.scope):
+                city = self._ask_store(connection)
+            if city.loaded is None and self.scope is not None and bim.find_model(connection, self.text.sha256) is not None:
+                raise ForbiddenError(
+                    f"{self.path}: the file is loaded as a model outside the divisions of this token",
+                    hint="ask for a token without row filter",
+                )
         if city.loaded is not None and self._says_nothing_new(city.loaded):
             known = {key: city.loaded[key] for key in ("code", "status", "unplaced", "fix")}
             return {**known, "unchanged": True, "file": self.path.name}
@@ -120,7 +133,7 @@ class _Upload:
                 mesher.wait_for_document()
                 document, findings = read_model(self.path, self.text, self.work)
                 detail |= {"elements": len(document["elements"]), "instances": document["n_instances"]}
-            with engine.connect(self.settings) as connection:
+            with engine.connect(self.settings) as connection, row_security.seen_by(connection, self.scope):
                 code = self._which_model(connection, document, city.loaded)
             with self.stage("geometry") as detail:
                 ids = [part["id"] for part in (*document["elements"], *document["spaces"])]
@@ -131,7 +144,7 @@ class _Upload:
             placement, unplaced, hint = self._place(document, meshes, city)
             detail |= {"placed": placement is not None, "words": unplaced or (placement.note if placement else "")}
         report = ModelReport(self.text, document, placement, findings, unplaced)
-        load = Load(self.path, report, self.options, meshed, hint, code)
+        load = Load(self.path, report, self.options, meshed, hint, code, self.scope)
         with self.stage("semantics"):
             summary = load_model(self.settings, load, dry_run=self.dry_run)
         self.log.note("linked", "done", {"building_code": summary["building_code"], "method": summary["link_method"]})

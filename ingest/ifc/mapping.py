@@ -94,8 +94,9 @@ def _element_hash(element: dict[str, Any], properties: Properties) -> str:
 
 
 def build_rows(
-    code: str, document: dict[str, Any], meshes: Mapping[int, Mesh], faults: Mapping[int, str], placement: Placement | None
-) -> ModelRows:
+    code: str, document: dict[str, Any], meshes: Mapping[int, Mesh], faults: Mapping[int, str], placement: Placement | None,
+    known: Mapping[int, Any] | None = None,
+) -> ModelRows:  # fmt: skip
     """Map a model.
 
     Parameters
@@ -108,11 +109,16 @@ def build_rows(
         By instance number.
     placement
         Where the model stands; None = nowhere, then no row has a geometry or an elevation.
+    known
+        Outlines of elements that were made before, by instance number.
     """
     sets = PropertySets(document["sets"])
     elements, spaces, storeys = document["elements"], document["spaces"], document["storeys"]
-    shapes = {e["id"]: _outline(e["class"], meshes.get(e["id"])) for e in elements}
-    shapes |= {s["id"]: _outline("IfcSpace", meshes.get(s["id"])) for s in spaces}
+    made = known or {}
+    shapes = {
+        one["id"]: made[one["id"]] if one["id"] in made else outlines.of_class(one.get("class", "IfcSpace"), meshes.get(one["id"]))
+        for one in (*elements, *spaces)
+    }
     whole = outlines.joined([shapes[e["id"]] for e in elements])
     spans = [_span(meshes[e["id"]]) for e in elements if e["id"] in meshes]
     base, top = min((s[0] for s in spans), default=None), max((s[1] for s in spans), default=None)
@@ -145,12 +151,6 @@ def build_rows(
 
 _STATUS = 17
 """Place of geom_status in a row of `cim.db.bim.ELEMENT`."""
-
-
-def _outline(ifc_class: str, mesh: Mesh | None) -> Any:  # noqa: ANN401 - shapely geometry or None
-    if mesh is None or not len(mesh.vertices):
-        return None
-    return outlines.outline(mesh) if ifc_class in outlines.FLAT else outlines.hull(mesh)
 
 
 def _span(mesh: Mesh) -> tuple[float, float]:

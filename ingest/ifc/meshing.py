@@ -20,7 +20,8 @@ import numpy as np
 
 from cim.errors import SourceSyntaxError
 from ingest.ifc.frames import read_frames
-from ingest.ifc.sandbox import SEMANTICS_TIMEOUT_S, child_environment, last_words, limits
+from ingest.ifc.outlines import of_class
+from ingest.ifc.sandbox import NO_DOCUMENT, SEMANTICS_TIMEOUT_S, child_environment, last_words, limits
 from ingest.ifc.shapes import Floats, Mesh, Shape
 
 WORKERS = 2
@@ -30,7 +31,6 @@ _LONGEST_LINE = 1_000_000
 _WITNESSES = 3
 _AGREE_M = 1e-4
 
-NO_DOCUMENT = "-"
 Known = Callable[[Sequence[bytes]], Mapping[bytes, tuple[Shape, Floats]]]
 """Given definitions of elements, returns those that the store has: shape, and its matrix in the element's own frame."""
 
@@ -52,6 +52,10 @@ class Meshes:
         Why an element that should have a shape has none, by instance number. An id in neither has no shape in the file.
     definitions
         Of each definition that was meshed now: shape, and its matrix in the element's own frame; for the next upload.
+    classes
+        IFC class of each element.
+    outlines
+        Outline of each element as far as it is known already, see `ingest.ifc.outlines.of_class`.
     made, reused
         Elements that were meshed, and elements that took the shape of another one or of the store.
     """
@@ -59,6 +63,8 @@ class Meshes:
     found: dict[int, Mesh] = field(default_factory=dict)
     faults: dict[int, str] = field(default_factory=dict)
     definitions: dict[bytes, tuple[Shape, Floats]] = field(default_factory=dict)
+    classes: dict[int, str] = field(default_factory=dict)
+    outlines: dict[int, Any] = field(default_factory=dict)
     made: int = 0
     reused: int = 0
 
@@ -168,9 +174,14 @@ class Mesher:
             See `run`; called by another thread.
         """
         pool = ThreadPoolExecutor(max_workers=1)
-        self._ahead = pool.submit(self.run_shared, None, progress, known)
+        self._ahead = pool.submit(self._run_ahead, progress, known)
         self._ahead.add_done_callback(lambda _: self._document.set())
         pool.shutdown(wait=False)
+
+    def _run_ahead(self, progress: Callable[[int, int], None], known: Known) -> Meshes:
+        made = self.run_shared(None, progress, known)
+        # While the semantics of a model are still read.
+        return replace(made, outlines={number: of_class(made.classes[number], mesh) for number, mesh in made.found.items()})
 
     def finish(self, ids: Sequence[int], progress: Callable[[int, int], None], known: Known = nothing_known) -> Meshes:
         """Return what was begun, of these elements only; see `run`."""
@@ -216,7 +227,7 @@ class Mesher:
         self._mesh(plan.due(), deadline, lambda done: progress(before + done, len(facts)))
         shapes = read_frames(self._folder)
         faults = {int(number): fault for number, fault in json.loads((self._folder / "faults.json").read_text(encoding="utf-8")).items()}
-        return plan.result(shapes, faults)
+        return replace(plan.result(shapes, faults), classes={number: one["class"] for number, one in facts.items()})
 
     def run_shared(self, ids: Sequence[int] | None, progress: Callable[[int, int], None], known: Known = nothing_known) -> Meshes:
         """Mesh elements, see `run`; where two elements of one definition come out differently, once more without sharing."""

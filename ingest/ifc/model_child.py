@@ -19,8 +19,7 @@ import ifcopenshell
 from ingest.ifc.child import compared, write_answer
 from ingest.ifc.definitions import definitions
 from ingest.ifc.geometry_child import VERSION, Coordinator, products
-from ingest.ifc.meshing import NO_DOCUMENT
-from ingest.ifc.sandbox import SEMANTICS_TIMEOUT_S, die_with, forbid
+from ingest.ifc.sandbox import NO_DOCUMENT, SEMANTICS_TIMEOUT_S, die_with, forbid
 from ingest.ifc.scan import Fault, check_text
 from ingest.ifc.semantics import read_semantics
 from ingest.ifc.step_hash import StepHashes, hash_file

@@ -101,3 +101,10 @@ def to_hex(geom: Any) -> str | None:  # noqa: ANN401 - shapely geometry or None
         return None
     multi = geom if geom.geom_type == "MultiPolygon" else shapely.multipolygons([geom])
     return str(shapely.to_wkb(shapely.set_srid(multi, STORE_SRID), hex=True, include_srid=True))
+
+
+def of_class(ifc_class: str, mesh: Mesh | None) -> Any:  # noqa: ANN401 - shapely geometry or None
+    """Return the outline of an element as its class asks for: exact for what lies flat, a hull for the rest; None without a shape."""
+    if mesh is None or not len(mesh.vertices):
+        return None
+    return outline(mesh) if ifc_class in FLAT else hull(mesh)

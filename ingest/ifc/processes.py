@@ -37,7 +37,7 @@ def _run(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
 
     context.report(1, "checking 检查")
     try:
-        report = upload_model(context.settings, path, options, dry_run=inputs["dry_run"], progress=tell)
+        report = upload_model(context.settings, path, options, dry_run=inputs["dry_run"], progress=tell, scope=context.principal.scope)
     except CimError as error:
         # The folder of the server is nobody's business; the engineer knows the file by its name.
         error.message = error.message.replace(str(path), upload.name)
@@ -93,7 +93,6 @@ def offered() -> Iterable[Process]:
             permission=Permission.MODELS,
             modes=(ASYNC,),
             collections=("bim-models",),
-            needs_all_rows=True,
             example={"inputs": {"upload": "00000000-0000-7000-8000-000000000000"}},
         )
     ]

@@ -22,6 +22,8 @@ _GIB = 1024**3
 _LIBC = ctypes.CDLL(None)
 _FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.system")
 SEMANTICS_TIMEOUT_S = 600
+NO_DOCUMENT = "-"
+"""In place of a file: semantics are not wanted."""
 DOCUMENT_VERSION = 1
 """Of what the child writes; one of another version is not taken over."""
 

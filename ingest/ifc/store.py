@@ -8,11 +8,13 @@ from typing import Any
 import shapely
 from psycopg.types.json import Jsonb
 
+from cim.access import RowScope
 from cim.clock import utc_now
-from cim.db import bim, bim_shapes, bim_versions, changes, datasets, divisions, engine
+from cim.db import bim, bim_shapes, bim_versions, changes, datasets, divisions, engine, row_security
 from cim.db.codes import reserve_sequences
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
+from cim.errors import ForbiddenError
 from cim.settings import Settings
 from ingest.ifc.georef import HINT
 from ingest.ifc.inspection import ModelReport, georeference_finding
@@ -42,6 +44,8 @@ class Load:
         How a model without a place gets one.
     code
         Model whose next version it is, None for a new model.
+    scope
+        Row filter of the one who uploads, None = all rows.
     """
 
     path: Path
@@ -50,27 +54,35 @@ class Load:
     meshed: Meshes
     hint: str
     code: str | None
+    scope: RowScope | None = None
 
 
 def load_model(settings: Settings, load: Load, *, dry_run: bool) -> dict[str, Any]:
     """Write a model; return the report of the upload."""
-    if not dry_run:
-        _keep_file(load.report.text.path, settings.models_dir / f"{load.report.text.sha256}.ifc")
-    with engine.connect(settings) as connection:
-        summary = _write(connection, load)
-        ground.of_new_model(connection, settings, summary["code"])
-        if dry_run:
-            connection.rollback()
+    kept = settings.models_dir / f"{load.report.text.sha256}.ifc"
+    is_new = not dry_run and _keep_file(load.report.text.path, kept)
+    try:
+        with engine.connect(settings) as connection:
+            summary = _write(connection, load)
+            ground.of_new_model(connection, settings, summary["code"])
+            if dry_run:
+                connection.rollback()
+    except ForbiddenError:
+        if is_new:
+            kept.unlink(missing_ok=True)
+        raise
     return summary
 
 
-def _keep_file(source: Path, target: Path) -> None:
+def _keep_file(source: Path, target: Path) -> bool:
+    """Copy the file to where models are kept; tell whether it was not there."""
     if target.exists():
-        return
+        return False
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     shutil.copyfile(source, part)
     part.replace(target)
+    return True
 
 
 def _write(connection: Connection, load: Load) -> dict[str, Any]:
@@ -99,6 +111,7 @@ def _write(connection: Connection, load: Load) -> dict[str, Any]:
         bim.save_model(connection, {"code": code, **values})
     else:
         bim.update_model(connection, code, values)
+    _require_inside(connection, load, code, report.unplaced)
     _copy(connection, rows)
     bim.emit_event(connection, change_set, code, "create" if before is None else "update")
     version = 1 if before is None else before["version"] + 1
@@ -117,6 +130,18 @@ def _difference(connection: Connection, code: str, version: int) -> dict[str, in
     return {key: len(found[key]) if isinstance(found[key], list) else found[key] for key in ("added", "removed", "changed", "unchanged")}
 
 
+def _require_inside(connection: Connection, load: Load, code: str, unplaced: str) -> None:
+    """Refuse a model that the one who uploads it would not see: by the same policies as everything he reads."""
+    with row_security.seen_by(connection, load.scope):
+        if load.scope is None or bim.model_exists(connection, code):
+            return
+    why = f"it has no place ({unplaced})" if unplaced else "it stands outside of them"
+    raise ForbiddenError(
+        f"{load.path}: the model would not be in the divisions of this token: {why}, and no building in them is named",
+        hint="--building-code CODE or --fit-to CODE of a building in the divisions, or a token without row filter",
+    )
+
+
 def _new_code(connection: Connection) -> str:
     year = utc_now().year
     return f"BIM-{year}-{reserve_sequences(connection, 'CIM-BIM-v1', ['bim'], year)[0]:06d}"
@@ -126,14 +151,16 @@ def _placed_rows(connection: Connection, load: Load, code: str, before: dict[str
     """Return rows, link, report and the command that gives a place, empty where there is one."""
     document, report = load.report.document, load.report
     kept = before["building_code"] if before and before["link_method"] == "option" else None
-    rows = build_rows(code, document, load.meshed.found, load.meshed.faults, report.placement)
-    link = find_building(connection, document, rows.outline_hex, load.options, kept)
+    rows = build_rows(code, document, load.meshed.found, load.meshed.faults, report.placement, load.meshed.outlines)
+    with row_security.seen_by(connection, load.scope):
+        link = find_building(connection, document, rows.outline_hex, load.options, kept)
     if report.placement is not None:
-        placement, doubt = against_register(connection, report.placement, rows.outline_hex, link)
+        with row_security.seen_by(connection, load.scope):
+            placement, doubt = against_register(connection, report.placement, rows.outline_hex, link)
         if not doubt:
             return rows, link, replace(report, placement=placement), ""
         report = replace(report, placement=None, unplaced=doubt)
-        rows = build_rows(code, document, load.meshed.found, load.meshed.faults, None)
+        rows = build_rows(code, document, load.meshed.found, load.meshed.faults, None, load.meshed.outlines)
         link = Link(words=link.words, candidates=link.candidates)
     fix = f"cim bim place {code} --fit-to <building code>"
     return rows, link, report, f"{fix}   or: cim bim place {code} --crs EPSG:<projected> --origin E,N,H [--rotation DEG]"
