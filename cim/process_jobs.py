@@ -11,7 +11,7 @@ import structlog
 
 from cim.db import engine
 from cim.db import process_jobs as store
-from cim.errors import CimError, InvalidParameterError, RequestError, StoreError
+from cim.errors import CimError, ConflictError, InvalidParameterError, NotFoundError, RequestError, StoreError
 from cim.jobs import RUN_PROCESS as RUN
 from cim.processes import Context, File, JobDismissedError, processes
 from cim.settings import Settings
@@ -74,7 +74,9 @@ def run_job(settings: Settings, job_id: str) -> None:
 def problem_of(error: CimError) -> dict[str, Any]:
     """Return an error as the problem of a job; the words of server faults stay with the operator."""
     by_client = isinstance(error, RequestError) or not isinstance(error, StoreError)
-    detail = error.message if by_client or error.code == "store.not_found" else "the store could not answer"
+    # What is not there, and what contradicts it, is for the client to know; not what the database said, which names the store.
+    is_told = by_client or (isinstance(error, NotFoundError | ConflictError) and error.__cause__ is None)
+    detail = error.message if is_told else "the store could not answer"
     if not by_client:
         _log.error("process failed", code=error.code, message=error.message)
     return {"code": error.code, "title": "Process failed", "detail": detail, "hint": error.hint, "status": 400 if by_client else 500}

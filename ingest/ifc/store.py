@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from cim.access import RowScope
 from cim.clock import utc_now
-from cim.db import bim, bim_shapes, bim_versions, changes, datasets, divisions, engine, row_security
+from cim.db import bim, bim_shapes, bim_versions, changes, datasets, divisions, engine, rasters, row_security
 from cim.db.codes import reserve_sequences
 from cim.db.datasets import Counts, DatasetInfo
 from cim.db.engine import Connection
@@ -23,7 +23,6 @@ from ingest.ifc.mapping import ModelRows, build_rows
 from ingest.ifc.meshing import Meshes
 from ingest.ifc.options import UploadOptions
 from ingest.ifc.shape_store import save_shapes
-from ingest.raster import ground
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def load_model(settings: Settings, load: Load, *, dry_run: bool) -> dict[str, An
     try:
         with engine.connect(settings) as connection:
             summary = _write(connection, load)
-            ground.of_new_model(connection, settings, summary["code"])
+            _write_ground(connection, settings, summary["code"])
             if dry_run:
                 connection.rollback()
     except ForbiddenError:
@@ -72,6 +71,15 @@ def load_model(settings: Settings, load: Load, *, dry_run: bool) -> dict[str, An
             kept.unlink(missing_ok=True)
         raise
     return summary
+
+
+def _write_ground(connection: Connection, settings: Settings, code: str) -> None:
+    if not rasters.fetch_files(connection, "terrain"):
+        return
+    # Loads compiled code, which a city without terrain need not wait for.
+    from ingest.raster import ground
+
+    ground.of_new_model(connection, settings, code)
 
 
 def _keep_file(source: Path, target: Path) -> bool:
