@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as property_limits
 
 from cim.db.pg_programs import find_programs
 from cim.errors import ToolMissingError
@@ -18,6 +20,10 @@ from tests.support.cluster import TestStore
 from tests.support.server import running_server
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes depends on what else the machine does; it says nothing of the code.
+property_limits.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+property_limits.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
