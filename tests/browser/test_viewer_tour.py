@@ -48,7 +48,10 @@ def test_the_tour_can_be_walked(shared_browser, demo_server, spoken):
         viewer.text("network-answer")
         viewer.test_id("close-panel").click()
         viewer.page.wait_for_timeout(1600)
+        # The result is looked at from above, and its pipes are drawn.
+        assert viewer.page.evaluate("window.cimViewer.state().camera.height") > 0
         step(4)
+        assert viewer.page.evaluate("window.cimViewer.state().layers['networks/water'].features") > 0
         viewer.test_id("network-clear").click()
         viewer.test_id("tab-layers").click()
         viewer.test_id("toggle-networks/water").uncheck()

@@ -21,7 +21,7 @@ import { SearchBox } from "./search/searchBox";
 import { endOfDay } from "./layers/moment";
 import type { Shell } from "./page/shell";
 import { exposeForTests } from "./testHandle";
-import { groundHeight, heightAt } from "./scene/ground";
+import { groundHeight } from "./scene/ground";
 import { drawTree } from "./layers/tree";
 import { networkKind } from "./style/style";
 import { DataPage } from "./data/dataPage";
@@ -130,9 +130,9 @@ export class App {
       widget: this.widget,
       layers: this.layers,
       list: this.list,
-      ground: () => this.ground,
+      ground: () => this.level,
       go: (collection, code) => void this.selectIn(collection, code),
-      look: (box) => this.view.show(box, this.groundIn(box), FEATURE_RADIUS_M, true),
+      look: (box) => this.view.show(box, this.level, FEATURE_RADIUS_M, true),
       takeClicks: (taker) => (this.clickTaker = taker),
     };
   }
@@ -217,7 +217,7 @@ export class App {
   }
 
   flyToPosition(longitude: number, latitude: number): void {
-    this.view.show([longitude, latitude, longitude, latitude], this.groundAt(longitude, latitude), FEATURE_RADIUS_M, true);
+    this.view.show([longitude, latitude, longitude, latitude], this.level, FEATURE_RADIUS_M, true);
   }
 
   private selectItem(
@@ -377,7 +377,9 @@ export class App {
 
   private flyToFeature(box: BBox, item: Item): void {
     const height: unknown = item.properties["height_m"];
-    const middle = this.groundIn(box) + (typeof height === "number" ? height / 2 : 0);
+    const [elevation, geoid]: unknown[] = [item.properties["ground_elevation_m"], this.list.city.geoid_separation_m];
+    const ground = typeof elevation === "number" && typeof geoid === "number" ? elevation + geoid : this.level;
+    const middle = ground + (typeof height === "number" ? height / 2 : 0);
     this.view.show(box, middle, Math.max(FEATURE_RADIUS_M, typeof height === "number" ? height : 0), true);
   }
 
@@ -386,13 +388,10 @@ export class App {
     if (!layer.visible) void this.switchOn(layer);
   }
 
-  /** Height of the ground at a place: of the terrain where it is on show, else of the plain. */
-  private groundAt(longitude: number, latitude: number): number {
-    return (this.layers.terrain.isShown ? heightAt(this.widget.scene, longitude, latitude) : undefined) ?? this.ground;
-  }
-
-  private groundIn(box: BBox): number {
-    return this.groundAt((box[0] + box[2]) / 2, (box[1] + box[3]) / 2);
+  /** Typical height of the ground on show. The engine knows the height of a place only while it is in view. */
+  private get level(): number {
+    const terrain = this.layers.terrain.isShown ? this.layers.all.find(({ info }) => info.kind === "terrain") : undefined;
+    return terrain?.info.ground_height_m ?? this.ground;
   }
 
   /** Whether a layer tells where the plain lies: the buildings, or what stands without them. */

@@ -29,7 +29,7 @@ export function groundHeight(tileset: Cesium3DTileset): number | undefined {
   return middle.height - reach;
 }
 
-/** Height of the ground on show at a place (degrees) in metres above the ellipsoid; undefined where it is not loaded. */
+/** Height of the ground on show at a place (degrees) in metres above the ellipsoid; undefined where it is not loaded. For places in view: elsewhere the engine tells a coarse one. */
 export function heightAt(scene: Scene, longitude: number, latitude: number): number | undefined {
   return scene.globe.getHeight(Cartographic.fromDegrees(longitude, latitude));
 }

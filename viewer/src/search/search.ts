@@ -15,7 +15,8 @@ const BUILDING_CODE_LENGTH = 27;
 export function collectionsFor(code: string, layers: readonly { kind: string; collection: string }[]): string[] {
   const wanted = code.length === BUILDING_CODE_LENGTH ? layers.filter(({ kind }) => kind === "buildings") : layers;
   const known = wanted.flatMap(({ kind, collection }) => (kind === "network" ? [collection, collection.replace(/-lines$/, "-points")] : [collection]));
-  const ids = [...new Set(known.filter(Boolean))];
+  // Terrain and scans have no features.
+  const ids = [...new Set(known.filter((id) => id !== "" && id !== "pointclouds"))];
   return ids.length > 0 || code.length !== BUILDING_CODE_LENGTH ? ids : ["buildings"];
 }
 

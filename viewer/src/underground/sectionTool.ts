@@ -121,7 +121,7 @@ export class SectionTool {
     const place = placeAt(widget, widget.canvas.clientWidth / 2, widget.canvas.clientHeight / 2);
     const { longitude, latitude } = widget.camera.positionCartographic;
     const [x, y] = place ?? [CesiumMath.toDegrees(longitude), CesiumMath.toDegrees(latitude)];
-    return Transforms.eastNorthUpToFixedFrame(Cartesian3.fromDegrees(x, y, heightAt(widget.scene, x, y) ?? this.stage.ground()));
+    return Transforms.eastNorthUpToFixedFrame(Cartesian3.fromDegrees(x, y, (place && heightAt(widget.scene, x, y)) ?? this.stage.ground()));
   }
 
   /** Planes in the frame of the section; what lies behind one of them is cut away. */
