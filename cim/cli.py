@@ -31,6 +31,7 @@ _SUMMARY = {
     "audit": "List writes, exports, processes and tokens.",
     "address": "Parse, find and reverse addresses.",
     "network": "Trace, isolate, check, simulate and summarise networks.",
+    "terrain": "Profiles, contours, sight, earthwork and flow on the terrain.",
 }
 
 

@@ -1,6 +1,7 @@
 """Arrow batches on disk between the stages of a run: bounded memory, random access afterwards, nothing left behind."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -12,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import ipc
+
+_LOCK = ".lock"
 
 
 class Spool:
@@ -109,20 +112,36 @@ class SpoolFolder:
     def __enter__(self) -> "SpoolFolder":
         self._root.mkdir(parents=True, exist_ok=True)
         for left in self._root.glob("ingest-*-*"):
-            pid = left.name.split("-")[1]
-            if pid.isdigit() and not _alive(int(pid)):
+            if _is_left(left):
                 shutil.rmtree(left, ignore_errors=True)
         self._folder = Path(tempfile.mkdtemp(prefix=f"ingest-{os.getpid()}-", dir=self._root))
+        self._lock = (self._folder / _LOCK).open("wb")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._count = 0
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._lock.close()
 
     def spool(self, *, compressed: bool = False) -> Spool:
         """Return a new, empty spool."""
         self._count += 1
         return Spool(self._folder / f"{self._count}.arrow", compressed=compressed)
+
+
+def _is_left(folder: Path) -> bool:
+    """Tell whether the run that made a folder is over: numbers of processes come again, its lock goes with it."""
+    try:
+        with (folder / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        # Killed, or not come yet, between the folder and its lock.
+        pid = folder.name.split("-")[1]
+        return pid.isdigit() and not _alive(int(pid))
+    return True
 
 
 def _alive(pid: int) -> bool:

@@ -34,7 +34,9 @@ async def landing(request: Request) -> Response:
 
 def _complete_landing(document: dict[str, Any]) -> dict[str, Any]:
     if "links" in document:
-        document["links"] = [link for link in document["links"] if not link["rel"].endswith(_DROPPED_RELATIONS)]
+        kept = (link for link in document["links"] if not link["rel"].endswith(_DROPPED_RELATIONS))
+        # JSON-LD is no format of this server.
+        document["links"] = [link for link in kept if "ld+json" not in link.get("type", "")]
         document["links"] += [
             {"rel": f"{_OGC_REL}/tilesets-vector", "type": "application/json", "title": "Vector tiles / 矢量瓦片", "href": f"{BASE}/tiles"},
             {"rel": f"{_OGC_REL}/tiling-schemes", "type": "application/json", "title": "Grids / 格网", "href": f"{BASE}/tileMatrixSets"},

@@ -104,7 +104,7 @@ def test_the_claims_say_what_its_bearer_may(url, issuer):
     assert send(item, token=issuer.token("rsa-1"), **patch).status == 403
     assert send(item, token=issuer.token("rsa-1", cim_role=["offline_access", "editor"]), **patch).status in (200, 204)
     seen = send(f"{url}/collections", token=issuer.token("rsa-1", cim_collections="buildings")).json()["collections"]
-    assert [c["id"] for c in seen] == ["buildings"]
+    assert [c["id"] for c in seen] == ["buildings", "3d-buildings"]
 
 
 def test_a_division_in_the_claims_filters_rows(url, issuer):

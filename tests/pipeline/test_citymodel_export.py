@@ -1,17 +1,24 @@
 """City models out of the store again: nothing lost on the way through, and the best geometry for every building of the register."""
 
 import json
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
-from cjio import cityjson
 
 from cim.db import engine
 from tests.pipeline.test_citymodels import PROFILE
 from tests.support.cityjson import faults, plain
 from tests.support.cli import run_cim
 
+CJIO = """
+import json, sys
+from cjio import cityjson
+found = cityjson.CityJSON(file=open(sys.argv[1], encoding="utf-8"))
+print(json.dumps({"epsg": found.get_epsg(), "objects": len(found.j["CityObjects"]), "orphans": found.remove_orphan_vertices()}))
+"""
 OURS = {"cim_code", "cim_building_code"}
 
 
@@ -31,6 +38,12 @@ def ran(settings, *argv):
     result = run_cim(settings, *argv, "--json")
     assert result.code == 0, result.err
     return result.json()
+
+
+def by_cjio(path):
+    """Read a file by cjio, in a process of its own: the package makes Python's JSON round every number."""
+    done = subprocess.run([sys.executable, "-c", CJIO, path], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def load(settings, path, *more):
@@ -78,12 +91,11 @@ def test_a_cityjson_file_comes_out_as_it_went_in(town, real_data, tmp_path, name
     source = json.loads(path.read_text(encoding="utf-8"))
     assert faults(made) == []
     assert report["rows"] == len(source["CityObjects"])
-    with (tmp_path / "out.city.json").open(encoding="utf-8") as file:
-        theirs = cityjson.CityJSON(file=file)
-    assert f"EPSG:{theirs.get_epsg()}" == crs
-    assert len(theirs.j["CityObjects"]) == len(source["CityObjects"])
+    theirs = by_cjio(tmp_path / "out.city.json")
+    assert f"EPSG:{theirs['epsg']}" == crs
+    assert theirs["objects"] == len(source["CityObjects"])
     # cjio takes out what nothing points at: there must be nothing.
-    assert theirs.remove_orphan_vertices() == 0
+    assert theirs["orphans"] == 0
     # Half a step of the millimetre grid on each axis, and the way through degrees.
     assert_same(plain(made), plain(source), within_m=0.0006)
 
