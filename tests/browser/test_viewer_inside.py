@@ -216,9 +216,12 @@ def test_networks_are_coloured_by_what_their_lines_are_made_of(viewer):
     viewer.page.wait_for_function("window.cimViewer.state().layers['networks/water'].status === 'ready'")
     lines = ask(viewer.server, "/collections/water-lines/items", limit="10000", skipGeometry="true")["features"]
     viewer.test_id("network-theme").select_option("material")
-    viewer.test_id("network-class-DCI").scroll_into_view_if_needed()
     made = Counter(one["properties"]["material"] for one in lines)
-    viewer.page.wait_for_function("document.querySelector('[data-testid=network-count-DCI]')?.textContent")
+    # Counted when it is in sight, and drawn anew then.
+    viewer.page.wait_for_function(
+        """() => { document.querySelector('[data-testid=network-class-DCI]')?.scrollIntoView();
+             return document.querySelector('[data-testid=network-count-DCI]')?.textContent; }"""
+    )
     assert viewer.text("network-count-DCI") == f"{made['DCI']:,}"
     assert viewer.text("network-shown-count") == f"{sum(made.values()):,} lines shown"
     drawn = """theme => { const { tileset } = window.cimViewer.layers.find(l => l.info.id === 'networks/water'), found = {};

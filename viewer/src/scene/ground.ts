@@ -29,7 +29,11 @@ export function groundHeight(tileset: Cesium3DTileset): number | undefined {
   return middle.height - reach;
 }
 
-/** Height of the ground on show at a place (degrees) in metres above the ellipsoid; undefined where it is not loaded. For places in view: elsewhere the engine tells a coarse one. */
-export function heightAt(scene: Scene, longitude: number, latitude: number): number | undefined {
-  return scene.globe.getHeight(Cartographic.fromDegrees(longitude, latitude));
+/** How far the ground of a place may be from the typical one, metres. Where only a tile of half a country is loaded, its flat triangles lie kilometres below. */
+const PLAUSIBLE_M = 1500;
+
+/** Height of the ground on show at a place (degrees) in metres above the ellipsoid, the typical one of the city where it is not loaded. */
+export function heightAt(scene: Scene, longitude: number, latitude: number, typical: number): number {
+  const height = scene.globe.getHeight(Cartographic.fromDegrees(longitude, latitude));
+  return height !== undefined && Math.abs(height - typical) < PLAUSIBLE_M ? height : typical;
 }

@@ -121,7 +121,7 @@ export class SectionTool {
     const place = placeAt(widget, widget.canvas.clientWidth / 2, widget.canvas.clientHeight / 2);
     const { longitude, latitude } = widget.camera.positionCartographic;
     const [x, y] = place ?? [CesiumMath.toDegrees(longitude), CesiumMath.toDegrees(latitude)];
-    return Transforms.eastNorthUpToFixedFrame(Cartesian3.fromDegrees(x, y, (place && heightAt(widget.scene, x, y)) ?? this.stage.ground()));
+    return Transforms.eastNorthUpToFixedFrame(Cartesian3.fromDegrees(x, y, heightAt(widget.scene, x, y, this.stage.ground())));
   }
 
   /** Planes in the frame of the section; what lies behind one of them is cut away. */
@@ -171,7 +171,7 @@ export class SectionTool {
     this.readAt = now;
     const place = placeAt(this.stage.widget, x, y);
     if (!place) return;
-    const ground = heightAt(this.stage.widget.scene, place[0], place[1]) ?? this.stage.ground();
+    const ground = heightAt(this.stage.widget.scene, place[0], place[1], this.stage.ground());
     const below = ground - place[2];
     const text = Math.abs(below).toLocaleString(language(), { minimumFractionDigits: 2, maximumFractionDigits: 2 });
     this.depth.textContent = t(below >= 0 ? "depth.below" : "depth.above", { m: text });
