@@ -1,7 +1,7 @@
 """Runs inside a child process: opens a model once, for its semantics and for its shapes. Never imported by the parent.
 
-``python -m ingest.ifc.model_child MODEL FOLDER DOCUMENT``. Three things go on at a time, each in a fork of its own: the text is checked
-and hashed while the parser opens the file; semantics are read while shapes are made. Lines on standard output: ``ready`` when
+``python -m ingest.ifc.model_child MODEL FOLDER DOCUMENT``. Several things go on at a time, each in a fork of its own: the text is
+checked, and hashed, while the parser opens the file; semantics are read while shapes are made. Lines on standard output: ``ready`` when
 ``products.json`` is in the folder; ``document`` when the reading of semantics has ended, well (then DOCUMENT is there, ``-`` = not
 wanted) or not; numbers of elements done. The plan, whose name comes on standard input, says what is meshed; ``faults.json`` what failed.
 """
@@ -47,14 +47,12 @@ def _say(word: str) -> None:
     os.write(1, f"{word}\n".encode())
 
 
-def _read_text(path: Path, folder: Path) -> None:
+def _check_text(path: Path, folder: Path) -> None:
     try:
-        facts = check_text(path)
+        told: dict[str, Any] = {"n_instances": check_text(path).n_instances}
     except Fault as fault:
-        (folder / "text.json").write_text(json.dumps({"fault": fault.fields}), encoding="utf-8")
-        return
-    hash_file(path).save(folder / "hashes.npz")
-    (folder / "text.json").write_text(json.dumps({"n_instances": facts.n_instances}), encoding="utf-8")
+        told = {"fault": fault.fields}
+    (folder / "text.json").write_text(json.dumps(told), encoding="utf-8")
 
 
 def _read_document(model: Any, n_instances: int, out: Path) -> None:  # noqa: ANN401 - IFC file
@@ -78,9 +76,10 @@ def main(argv: list[str]) -> int:
     """Read, tell, wait for the plan, mesh."""
     sys.addaudithook(forbid)
     path, folder, out = Path(argv[0]), Path(argv[1]), Path(argv[2])
-    text = _forked(lambda: _read_text(path, folder))
+    checking = _forked(lambda: _check_text(path, folder))
+    hashing = _forked(lambda: hash_file(path).save(folder / "hashes.npz"))
     model: Any = ifcopenshell.open(str(path))
-    if os.waitpid(text, 0)[1]:
+    if os.waitpid(checking, 0)[1]:
         return 1
     told = json.loads((folder / "text.json").read_text(encoding="utf-8"))
     if "fault" in told:
@@ -92,6 +91,8 @@ def main(argv: list[str]) -> int:
     if argv[2] != NO_DOCUMENT:
         reading = _with_word(lambda: _forked(lambda: _read_document(model, told["n_instances"], out)))
     facts = products(model)
+    if os.waitpid(hashing, 0)[1]:
+        return 1
     keys = definitions(facts, StepHashes.load(folder / "hashes.npz"), VERSION)
     for one in facts:
         one["definition"] = keys[one["id"]].hex() if one["id"] in keys else None
