@@ -75,9 +75,17 @@ class ArrowReader:
             The server refused or went away.
         """
         try:
-            with self._connection() as connection, connection.cursor() as cursor:
-                cursor.execute(query.as_string(None))
-                return cursor.fetch_arrow_table()
+            try:
+                return self._fetch(query)
+            except AdbcError:
+                # Kept connections do not outlive a restart of the store; one of them may have been tried, the others are as dead.
+                self.close()
+                return self._fetch(query)
         except AdbcError as error:
             # The driver's message repeats the whole statement.
             raise StoreError(f"store {engine.address(self._settings)}: {type(error).__name__} while reading an Arrow table") from error
+
+    def _fetch(self, query: sql.Composable) -> pa.Table:
+        with self._connection() as connection, connection.cursor() as cursor:
+            cursor.execute(query.as_string(None))
+            return cursor.fetch_arrow_table()

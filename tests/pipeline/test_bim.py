@@ -226,7 +226,7 @@ def test_kill_9_during_an_upload_leaves_nothing_and_the_rerun_completes(city, sa
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(2.5)
+    time.sleep(1.2)
     assert child.poll() is None
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
