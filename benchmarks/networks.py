@@ -35,6 +35,7 @@ from cim.db import engine, network_queries, profiles
 from cim.db.cluster import Cluster
 from cim.db.migrate import migrate
 from cim.db.network_graph import load_view
+from cim.geoid import Geoid
 from cim.geometry.ecef import enu_frame
 from cim.geometry.tube import tubes
 from cim.hydraulics.epanet import EpanetModel
@@ -277,12 +278,12 @@ def pipes_in_3d(n_edges: int) -> list[dict[str, Any]]:
     lon, lat = transform_xy("EPSG:4547", "EPSG:4490", x, y)
     shapes = shapely.linestrings(np.stack([np.column_stack([lon[at], lat[at], z[at]]) for at in (start, end)], axis=1))
     wkb = shapely.to_wkb(shapes)
-    edges = [(f"WA420111-L{i:010d}", "PE", 2000.0 * float(radius[i]), None, None, "crown", 1.2, wkb[i]) for i in range(len(start))]
+    edges = [(f"WA420111-L{i:010d}", "PE", 2000.0 * float(radius[i]), None, None, "crown", 1.2, wkb[i], 1998) for i in range(len(start))]
     frame = enu_frame(float(lon[0]), float(lat[0]), 28.0)
     tile = 4000
     parts = [edges[i : i + tile] for i in range(0, min(len(edges), 25 * tile), tile)]
-    written = sum(len(network_tile("water", frame, part, [], 0.0)) for part in parts)
-    encoded = sum(best_of_three([lambda part=part: network_tile("water", frame, part, [], 0.0) for part in parts]))
+    written = sum(len(network_tile("water", frame, part, [], Geoid(0.0))) for part in parts)
+    encoded = sum(best_of_three([lambda part=part: network_tile("water", frame, part, [], Geoid(0.0)) for part in parts]))
     n = sum(map(len, parts))
     return [
         row("3D pipes, triangles of eight-sided tubes", len(start) / whole, "1/s"),
