@@ -71,6 +71,27 @@ def test_a_drawn_area_is_counted_by_the_server_and_cuts_the_view_down(viewer):
     viewer.page.wait_for_function("window.cimViewer.state().layers.buildings.features > 200")
 
 
+def test_a_tool_that_ends_late_leaves_the_clicks_to_the_one_begun_since(viewer):
+    viewer.fold("measure")
+    viewer.test_id("measure-distance").click()
+    # In one task: the browser tells of the folded tool only after the next one was begun.
+    viewer.page.evaluate("['fold-area', 'area-draw'].forEach(id => document.querySelector(`[data-testid=${id}]`).click())")
+    viewer.click_map(*RING)
+    viewer.test_id("draw-finish").locator("visible=true").click()
+    assert " buildings" in viewer.text("area-total")
+
+
+def test_a_view_that_is_set_ends_a_flight(viewer):
+    home = viewer.page.evaluate("window.cimViewer.state().camera")
+    assert viewer.page.evaluate("code => window.cimViewer.selectCode(code)", PIPE)
+    # Panels that are open make the view of the whole city another one.
+    viewer.page.evaluate("() => { document.querySelector('[data-testid=close-panel]').click(); window.cimViewer.home(); }")
+    # A flight takes 1.2 s.
+    viewer.page.wait_for_timeout(2500)
+    found = viewer.page.evaluate("window.cimViewer.state().camera")
+    assert [found[key] for key in ("longitude", "latitude")] == pytest.approx([home[key] for key in ("longitude", "latitude")], abs=1e-4)
+
+
 def test_an_outline_that_crosses_itself_is_refused(viewer):
     viewer.fold("area")
     viewer.test_id("area-draw").click()

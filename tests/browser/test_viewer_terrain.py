@@ -65,13 +65,13 @@ def _elevation(place):
     )
 
 
-def _stand(viewer, place):
-    """Look straight at a place from near by, and wait for its ground."""
+def _stand(viewer, place, height=260):
+    """Look straight at a place from a height [m], and wait for its ground."""
     viewer.page.evaluate(
-        "([x, y]) => { const { viewer } = window.cimViewer, r = Math.PI / 180; viewer.camera.setView({ destination:"
-        " viewer.scene.globe.ellipsoid.cartographicToCartesian({ longitude: x * r, latitude: y * r, height: 260 }),"
+        "([x, y, z]) => { const { viewer } = window.cimViewer, r = Math.PI / 180; viewer.camera.setView({ destination:"
+        " viewer.scene.globe.ellipsoid.cartographicToCartesian({ longitude: x * r, latitude: y * r, height: z }),"
         " orientation: { heading: 0, pitch: -90 * r, roll: 0 } }); }",
-        list(place),
+        [*place, height],
     )
     viewer.page.wait_for_timeout(250)
     viewer.page.wait_for_function(LOADED)
@@ -113,6 +113,20 @@ def test_buildings_stand_on_the_terrain(viewer, houses):
         assert roof - properties["height_m"] == pytest.approx(ground, abs=TOLERANCE_M)
     viewer.picture("viewer-terrain")
     assert viewer.faults == []
+
+
+def test_the_ground_is_that_of_the_city_after_a_look_at_the_country(viewer, houses):
+    _, place, _ = houses[0]
+    [typical] = [one["ground_height_m"] for one in ask(viewer.server, "/3dtiles")["layers"] if one["kind"] == "terrain"]
+    for height in (2e7, 3e6, 2e5, 2e4, 260):
+        _stand(viewer, place, height)
+        # Tiles that the engine asks for only when it has time.
+        viewer.page.wait_for_timeout(1000)
+        viewer.page.wait_for_function(LOADED)
+        # A flat triangle of 10 km lies up to 2 m below the round earth; of the levels above only the order counts.
+        off = {2e7: 20_000, 3e6: 2000}.get(height, 60)
+        assert viewer.page.evaluate(HEIGHT, list(place)) == pytest.approx(typical, abs=off)
+    assert viewer.page.evaluate(HEIGHT, list(place)) == pytest.approx(_elevation(place) + GEOID_M, abs=TOLERANCE_M)
 
 
 def test_a_plain_takes_the_place_of_the_terrain_when_it_is_switched_off(viewer, houses):

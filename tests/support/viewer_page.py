@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OUTPUT = ROOT / "tests" / "output"
@@ -88,7 +88,11 @@ class ViewerPage:
 
     def text(self, name: str) -> str:
         """Return the text of the element with a test id, waiting for it to have one."""
-        self.page.wait_for_function("name => document.querySelector(`[data-testid=${name}]`)?.textContent?.trim()", arg=name)
+        try:
+            self.page.wait_for_function("name => document.querySelector(`[data-testid=${name}]`)?.textContent?.trim()", arg=name)
+        except TimeoutError as error:
+            shown = self.page.locator("body").inner_text()
+            raise AssertionError(f"nothing in {name!r}; faults {self.faults}; the page shows:\n{shown}") from error
         return str(self.test_id(name).inner_text())
 
     def fold(self, name: str) -> None:

@@ -133,7 +133,12 @@ export class App {
       ground: () => this.level,
       go: (collection, code) => void this.selectIn(collection, code),
       look: (box) => this.view.show(box, this.level, FEATURE_RADIUS_M, true),
-      takeClicks: (taker) => (this.clickTaker = taker),
+      takeClicks: (taker) => {
+        this.clickTaker = taker;
+        return () => {
+          if (this.clickTaker === taker) this.clickTaker = undefined;
+        };
+      },
     };
   }
 

@@ -10,6 +10,7 @@ import { serviceRoot, serviceUrl, type LayerInfo } from "../api/api";
 import { bearer } from "../api/token";
 import { t } from "../i18n/i18n";
 import { whenGround } from "../scene/tilesReady";
+import { coarseTile } from "./coarseTile";
 import { firstLevel } from "./firstLevel";
 import type { Layer } from "./layer";
 
@@ -55,7 +56,7 @@ export class Terrain {
     layer.failedTiles = 0;
     this.changed();
     try {
-      const provider = await open(layer.info);
+      const provider = await open(layer.info, () => layer.info.ground_height_m ?? this.height);
       // Switched off while it was loading.
       if (!layer.visible) return;
       provider.errorEvent.addEventListener(() => {
@@ -91,7 +92,7 @@ export class Terrain {
   }
 }
 
-async function open(info: LayerInfo): Promise<CesiumTerrainProvider> {
+async function open(info: LayerInfo, typical: () => number): Promise<CesiumTerrainProvider> {
   const url = serviceUrl(info.href);
   if (url.origin !== serviceRoot().origin) throw new Error(t("error.foreignTiles", { host: url.host }));
   const folder = new URL("./", url).href;
@@ -100,7 +101,11 @@ async function open(info: LayerInfo): Promise<CesiumTerrainProvider> {
   if (!provider.hasVertexNormals) throw new Error(t("error.terrain"));
   const first = firstLevel(info.bbox ?? undefined);
   const isAvailable = provider.getTileDataAvailable.bind(provider);
-  // A city is a speck on the upper levels. The engine makes them of their parents, without a dozen requests one after the other.
-  provider.getTileDataAvailable = (x: number, y: number, level: number) => (level === 0 || level >= first) && isAvailable(x, y, level);
+  const request = provider.requestTileGeometry.bind(provider);
+  // A city is a speck on the upper levels: a dozen requests, one after the other, for ground that nobody sees. The
+  // tiles must be there all the same: the engine stops at a tile whose four children have no data of their own.
+  provider.getTileDataAvailable = (x, y, level) => level < first || isAvailable(x, y, level);
+  provider.requestTileGeometry = (x, y, level, wanted) =>
+    level < first ? Promise.resolve(coarseTile(provider.tilingScheme.tileXYToRectangle(x, y, level), typical())) : request(x, y, level, wanted);
   return provider;
 }

@@ -34,6 +34,7 @@ export class Drawing {
   readonly points: Position[] = [];
   isDone = false;
   private entities: Entity[] = [];
+  private readonly giveBackClicks: () => void;
   private readonly keys = (event: KeyboardEvent): void => this.key(event);
 
   constructor(
@@ -41,7 +42,7 @@ export class Drawing {
     private readonly shape: Shape,
     private readonly onChange: (drawing: Drawing) => void,
   ) {
-    stage.takeClicks((x, y) => this.click(x, y));
+    this.giveBackClicks = stage.takeClicks((x, y) => this.click(x, y));
     document.addEventListener("keydown", this.keys);
     this.paint();
     stage.widget.canvas.style.cursor = "crosshair";
@@ -77,7 +78,7 @@ export class Drawing {
   }
 
   private stop(): void {
-    this.stage.takeClicks(undefined);
+    this.giveBackClicks();
     document.removeEventListener("keydown", this.keys);
     this.stage.widget.canvas.style.cursor = "";
   }

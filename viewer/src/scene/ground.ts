@@ -29,11 +29,7 @@ export function groundHeight(tileset: Cesium3DTileset): number | undefined {
   return middle.height - reach;
 }
 
-/** How far the ground of a place may be from the typical one, metres. Where only a tile of half a country is loaded, its flat triangles lie kilometres below. */
-const PLAUSIBLE_M = 1500;
-
 /** Height of the ground on show at a place (degrees) in metres above the ellipsoid, the typical one of the city where it is not loaded. */
 export function heightAt(scene: Scene, longitude: number, latitude: number, typical: number): number {
-  const height = scene.globe.getHeight(Cartographic.fromDegrees(longitude, latitude));
-  return height !== undefined && Math.abs(height - typical) < PLAUSIBLE_M ? height : typical;
+  return scene.globe.getHeight(Cartographic.fromDegrees(longitude, latitude)) ?? typical;
 }

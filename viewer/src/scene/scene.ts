@@ -136,6 +136,8 @@ export function showSphere(widget: CesiumWidget, sphere: BoundingSphere, insets:
   if (fly) {
     widget.camera.flyToBoundingSphere(aim, { offset, duration: FLIGHT_SECONDS });
   } else {
+    // A flight goes on over a view that is set meanwhile.
+    widget.camera.cancelFlight();
     widget.camera.viewBoundingSphere(aim, offset);
     widget.camera.lookAtTransform(Matrix4.IDENTITY);
   }
@@ -164,6 +166,7 @@ export function readCamera(widget: CesiumWidget): CameraState {
 }
 
 export function applyCamera(widget: CesiumWidget, state: CameraState): void {
+  widget.camera.cancelFlight();
   widget.camera.setView({
     destination: Cartesian3.fromDegrees(state.longitude, state.latitude, state.height),
     orientation: {

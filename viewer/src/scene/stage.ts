@@ -16,6 +16,9 @@ export interface Stage {
   go: (collection: string, code: string) => void;
   /** Shows a part of the ground. */
   look: (box: BBox) => void;
-  /** Gives the clicks on the view to a tool; undefined gives them back to the selection. */
-  takeClicks: (taker: ClickTaker | undefined) => void;
+  /**
+   * Gives the clicks on the view to a tool. The answer gives them back to the selection,
+   * unless another tool has taken them since.
+   */
+  takeClicks: (taker: ClickTaker) => () => void;
 }
