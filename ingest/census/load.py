@@ -25,12 +25,13 @@ from ingest.census.datum import Reference, suspect_shift
 from ingest.census.executor import Executor, executor_for
 from ingest.census.geometry import PlaceContext, transformed
 from ingest.census.prepare import KEY, ROW, Context, prepare
-from ingest.census.profile import find_profile, read_census_profile, require_fields
+from ingest.census.profile import SHIPPED, read_census_profile, require_fields
 from ingest.census.resolve import Resolution, find_overlaps, later_of_groups, match_new
 from ingest.census.run import CensusRun
 from ingest.census.scan import KeyIndex, Scan, repeated_keys
 from ingest.census.write import SCHEME, Written, write
 from ingest.layer import BATCH, GEOMETRY, SurveyLayer, open_layer
+from ingest.profiles import find_profile
 from ingest.rejects import RejectLog
 from ingest.report import write_report
 from ingest.report_map import ReportedFeatures
@@ -99,7 +100,7 @@ def ingest_census(
     SourceError
         File or profile cannot be used; nothing is written.
     """
-    profile_file = find_profile(str(profile_path))
+    profile_file = find_profile(str(profile_path), SHIPPED, "cim ingest census")
     profile = read_census_profile(profile_file)
     layer = open_layer(
         path, crs=options.crs or (None if profile.crs == "from-file" else profile.crs), encoding=options.encoding,

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from cim.errors import MappingError
 from cim.model.building import GRADES, STATUSES, STRUCTURES, USES
 from cim.profile import Names
+from ingest.profiles import read_model, shipped_in
 
 ENUMERATIONS: dict[str, tuple[str, ...]] = {
     "use": USES,
@@ -81,24 +81,7 @@ class CensusProfile(BaseModel):
 
 def shipped_profiles() -> dict[str, Path]:
     """Return the profiles that come with the platform, by name."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
-
-
-def find_profile(given: str) -> Path:
-    """Return the file of a profile given as path or as the name of a shipped one.
-
-    Raises
-    ------
-    MappingError
-        Neither; lists the shipped ones.
-    """
-    path = Path(given)
-    if path.exists() or path.suffix in (".yaml", ".yml"):
-        return path
-    known = shipped_profiles()
-    if given in known:
-        return known[given]
-    raise MappingError(path, f"no such profile, expected a YAML file or one of {', '.join(known)}", hint="cim ingest census --help")
+    return shipped_in(SHIPPED)
 
 
 def read_census_profile(path: Path) -> CensusProfile:
@@ -109,16 +92,7 @@ def read_census_profile(path: Path) -> CensusProfile:
     MappingError
         Not YAML, a field is wrong, or an enumeration maps to a value the register does not have; names the place.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        profile = CensusProfile.model_validate(document)
-    except OSError as error:
-        raise MappingError(path, error.strerror or "cannot be read", hint="pass --profile FILE.yaml") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MappingError(path, f"not YAML in UTF-8: {str(error).splitlines()[0]}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise MappingError(path, first["msg"], where=".".join(map(str, first["loc"]))) from None
+    profile = read_model(path, CensusProfile)
     known = (*COLUMNS, *HELPERS, *ATTRIBUTES)
     for field in profile.fields:
         if field not in known:

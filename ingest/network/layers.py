@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyogrio
 import shapely
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from cim.crs import parse_crs, transform_xy
@@ -32,6 +31,7 @@ from ingest.network.survey import (
     point_table,
     refuse_rows,
 )
+from ingest.profiles import read_model
 from ingest.rejects import RejectLog
 from ingest.source import first_line, locate, require_file
 from ingest.table import decode
@@ -128,18 +128,10 @@ def read_layers_profile(path: Path) -> LayersProfile:
     MappingError
         Names the faulty place.
     """
+    profile = read_model(path, LayersProfile)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        profile = LayersProfile.model_validate(document)
         if profile.crs is not None:
             parse_crs(profile.crs)
-    except OSError as error:
-        raise MappingError(path, error.strerror or "cannot be read", hint="pass --profile FILE.yaml") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MappingError(path, f"not YAML in UTF-8: {first_line(error)}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise MappingError(path, first["msg"], where=".".join(map(str, first["loc"]))) from None
     except CimError as error:
         raise MappingError(path, error.message, where="crs") from error
     if (profile.kind is None) == (profile.kinds is None):

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from cim.crs import parse_crs
 from cim.errors import CimError, MappingError
+from ingest.profiles import read_document, read_model
 
 Kind = Literal["water", "rainwater", "sewage", "gas", "heat", "power", "lighting", "telecom", "road", "tunnel"]
 
@@ -51,16 +51,9 @@ def read_network_profile(path: Path) -> NetworkProfile:
     MappingError
         Names the faulty place.
     """
+    profile = read_model(path, NetworkProfile)
     try:
-        profile = NetworkProfile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
         horizontal, vertical = parse_crs(profile.crs), parse_crs(profile.vertical_datum)
-    except OSError as error:
-        raise MappingError(path, error.strerror or "cannot be read", hint="pass --profile FILE.yaml") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MappingError(path, f"not YAML in UTF-8: {str(error).splitlines()[0]}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise MappingError(path, first["msg"], where=".".join(map(str, first["loc"]))) from None
     except CimError as error:
         raise MappingError(path, error.message, where="crs, vertical_datum") from error
     if not horizontal.is_projected:
@@ -78,10 +71,5 @@ def profile_format(path: Path) -> str:
     MappingError
         The file cannot be read.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MappingError(path, error.strerror or "cannot be read", hint="pass --profile FILE.yaml") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MappingError(path, f"not YAML in UTF-8: {str(error).splitlines()[0]}") from error
+    document = read_document(path)
     return str(document.get("format", "cjj61")) if isinstance(document, dict) else "cjj61"

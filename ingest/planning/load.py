@@ -25,7 +25,8 @@ from ingest.census.datum import to_cgcs2000
 from ingest.census.geometry import transformed
 from ingest.layer import GEOMETRY, SurveyLayer, open_layer
 from ingest.planning.mapping import Mapped, map_record
-from ingest.planning.profile import PlanningProfile, find_profile, read_profile
+from ingest.planning.profile import SHIPPED, PlanningProfile, read_profile
+from ingest.profiles import find_profile
 from ingest.rejects import RejectLog
 from ingest.report import write_report
 from ingest.source import sha256_of
@@ -111,7 +112,7 @@ def ingest_planning(
     SourceError
         File or profile cannot be used; nothing is written.
     """
-    profile_file = find_profile(profile)
+    profile_file = find_profile(profile, SHIPPED, "cim ingest planning")
     told = read_profile(profile_file)
     layer = open_layer(
         path, crs=options.crs or (None if told.crs == "from-file" else told.crs), encoding=options.encoding, layer=options.layer

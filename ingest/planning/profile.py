@@ -1,14 +1,14 @@
 """Mapping profiles of planning layers: source field → rule of the zone, because every plan names its fields in its own way."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from cim.db.tables.planning import CONTROL_KINDS
 from cim.errors import MappingError
 from cim.profile import Names
+from ingest.profiles import read_model
 
 SHIPPED = Path(__file__).resolve().parents[2] / "schemas" / "mappings" / "planning"
 TEXTS = ("name", "land_use", "plan_name", "approval_no")
@@ -57,25 +57,6 @@ def kind_of(text: str) -> str | None:
     return name if name in CONTROL_KINDS else None
 
 
-def find_profile(given: str) -> Path:
-    """Return the file of a profile given as path or as the name of a shipped one.
-
-    Raises
-    ------
-    MappingError
-        Neither; lists the shipped ones.
-    """
-    path = Path(given)
-    if path.exists() or path.suffix in (".yaml", ".yml"):
-        return path
-    known = {one.stem: one for one in sorted(SHIPPED.glob("*.yaml"))}
-    if given in known:
-        return known[given]
-    raise MappingError(
-        path, f"no such profile, expected a YAML file or one of {', '.join(known)}", hint="cim ingest planning --help"
-    )  # fmt: skip
-
-
 def read_profile(path: Path) -> PlanningProfile:
     """Read and check a profile.
 
@@ -84,16 +65,7 @@ def read_profile(path: Path) -> PlanningProfile:
     MappingError
         Not YAML, or a field, unit or value is wrong; names the place.
     """
-    try:
-        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        profile = PlanningProfile.model_validate(document)
-    except OSError as error:
-        raise MappingError(path, error.strerror or "cannot be read", hint="pass --profile FILE.yaml") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MappingError(path, f"not YAML in UTF-8: {str(error).splitlines()[0]}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise MappingError(path, first["msg"], where=".".join(map(str, first["loc"]))) from None
+    profile = read_model(path, PlanningProfile)
     if profile.control is not None and profile.control not in CONTROL_KINDS:
         raise MappingError(path, f"found {profile.control!r}, expected one of {', '.join(CONTROL_KINDS)}", where="control")
     for name, told in profile.fields.items():

@@ -20,9 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from cim.db.tables.base import METADATA, attributes_column, geometry_column, id_column, version_columns
-from cim.model.city_object import OBJECT_TYPES, SURFACE_TYPES
-
-__all__ = ["OBJECT_TYPES", "SURFACE_TYPES"]
+from cim.model.city_object import OBJECT_TYPES
 
 city_object = Table(
     "city_object",

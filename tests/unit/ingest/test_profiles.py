@@ -5,9 +5,10 @@ import pytest
 import yaml
 
 from cim.errors import MappingError
-from ingest.census.profile import find_profile, read_census_profile, shipped_profiles
+from ingest.census.profile import SHIPPED, read_census_profile, shipped_profiles
 from ingest.census.suggest import suggest_profile
 from ingest.layer import open_layer
+from ingest.profiles import find_profile
 
 SHEETS = {"UR", "UN", "RI", "RC", "RA", "RN"}  # the six sheets of the census
 
@@ -32,7 +33,7 @@ def test_the_national_structure_list_is_mapped_as_published():
     # Numbers and words of the national rural list: 1 砖石, 2 土木, 3 混杂, 4 窑洞, 5 钢筋混凝土, 6 钢, 99 其他.
     expected = {"1": "MAS", "2": "ETH", "3": "MIX", "4": "CAV", "5": "RC", "6": "STL", "99": "OTH"}
     for name in ("rural-single-dwelling", "rural-collective-dwelling", "rural-auxiliary", "rural-non-dwelling"):
-        structure = read_census_profile(find_profile(name)).fields["structure"]
+        structure = read_census_profile(find_profile(name, SHIPPED, "cim ingest census")).fields["structure"]
         assert structure.source == "jglxQg"
         assert structure.fallback is None
         assert {key: structure.values[key] for key in expected} == expected
@@ -40,7 +41,7 @@ def test_the_national_structure_list_is_mapped_as_published():
 
 def test_an_unknown_profile_lists_the_known_ones():
     with pytest.raises(MappingError, match="rural-single-dwelling"):
-        find_profile("no-such-sheet")
+        find_profile("no-such-sheet", SHIPPED, "cim ingest census")
 
 
 @pytest.mark.parametrize(
