@@ -68,18 +68,20 @@ class Load:
         self.until = 0.0
         self.found: Counter[str] = Counter()
         self.wrong: list[str] = []
-        self.acknowledged: dict[str, int] = {}
-        self.possible: dict[str, set[int]] = {}
+        self.acknowledged: dict[str, float] = {}
+        self.possible: dict[str, set[float]] = {}
         self.n_acknowledged: Counter[str] = Counter()
 
     def write(self, number: int) -> None:
         """Count heights of the buildings of one writer upwards."""
         client = Client(self.token)
         mine = self.codes[number * OWNED : (number + 1) * OWNED]
-        height = 100
+        # In steps of a centimetre: no height comes twice, and none is more than the register takes.
+        counted = 0
         while time.monotonic() < self.until:
             for code in mine:
-                height += 1
+                counted += 1
+                height = counted / 100
                 self.possible.setdefault(code, set()).add(height)
                 answer = client.ask("PATCH", f"{ITEMS}/{code}", {"properties": {"height_m": height}})
                 self._note("write", answer)

@@ -163,7 +163,7 @@ def _property(one: Attribute) -> dict[str, Any]:
     if one.values:
         made["enum"] = [*one.values, None] if nullable else list(one.values)
     if one.bounds:
-        made["minimum"], made["maximum"] = one.bounds
+        made |= one.bounds.schema()
     if kind == "string":
         made["maxLength"] = 4000
     return made

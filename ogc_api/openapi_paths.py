@@ -112,7 +112,7 @@ def _write(summary: str, name: str, collection: Collection, *, whole: bool, resp
 
 
 def _openapi_schema(schema: Any) -> Any:  # noqa: ANN401 - any JSON Schema
-    """Return a JSON Schema in the dialect of OpenAPI 3.0: no lists of types, no ``const``."""
+    """Return a JSON Schema in the dialect of OpenAPI 3.0: no lists of types, no ``const``, exclusive bounds as flags."""
     if isinstance(schema, list):
         return [_openapi_schema(one) for one in schema]
     if not isinstance(schema, dict):
@@ -121,6 +121,9 @@ def _openapi_schema(schema: Any) -> Any:  # noqa: ANN401 - any JSON Schema
     if isinstance(made.get("type"), list):
         kinds = [one for one in made["type"] if one != "null"]
         made |= {"type": kinds[0], "nullable": True}
+    for bound, flag in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(made.get(flag), int):
+            made |= {bound: made[flag], flag: True}
     if isinstance(made.get("const"), str):
         made = {"type": "string", "enum": [made["const"]]}
     return made

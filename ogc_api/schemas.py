@@ -79,7 +79,7 @@ def attribute(one: Attribute, place: int, language: str) -> dict[str, Any]:
         made["enum"] = list(one.values)
         made["oneOf"] = [{"const": value, "title": _text(labels.value_title(one.name, value), language)} for value in one.values]
     if one.bounds:
-        made["minimum"], made["maximum"] = one.bounds
+        made |= one.bounds.schema()
     made["x-ogc-propertySeq"] = place
     return made
 

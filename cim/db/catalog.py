@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from geoalchemy2 import Geometry
 from sqlalchemy import Boolean, CheckConstraint, Column, Date, DateTime, Float, Integer, Table, Text
@@ -19,6 +19,7 @@ FieldType = Literal["string", "integer", "number", "boolean", "date", "date-time
 _UNIT = re.compile(r"\[([^\]]+)\]")
 _ONE_OF = re.compile(r"^(\w+) IN \((.*)\)$")
 _BETWEEN = re.compile(r"^(\w+) BETWEEN (-?\d+) AND (-?\d+)$")
+_WITHIN = re.compile(r"^(\w+) (>=?) (-?\d+) AND \1 (<=?) (-?\d+)$")
 _UCUM = {"byte": "By", "m/m": "1"}
 
 _INTERNAL = {"id", "geom", "kind", "county_code", "code_scheme", "dataset_id", "placement", "recorded_at", "change_set_id"} | {
@@ -42,6 +43,22 @@ _CONTRACT_BUILDINGS = (
 )  # fmt: skip
 
 
+class Bounds(NamedTuple):
+    """Least and greatest number that the store accepts, each with or without itself."""
+
+    least: int
+    greatest: int
+    with_least: bool = True
+    with_greatest: bool = True
+
+    def schema(self) -> dict[str, int]:
+        """Return the keywords of JSON Schema 2020-12 (validation, section 6.2)."""
+        return {
+            "minimum" if self.with_least else "exclusiveMinimum": self.least,
+            "maximum" if self.with_greatest else "exclusiveMaximum": self.greatest,
+        }
+
+
 @dataclass(frozen=True)
 class Attribute:
     """One attribute of a collection.
@@ -57,7 +74,7 @@ class Attribute:
     values
         All values the store accepts, empty where it is open.
     bounds
-        Least and greatest value the store accepts, None where it is open.
+        Numbers the store accepts, None where all are.
     note
         Remark of the table's documentation, without the unit.
     title
@@ -68,7 +85,7 @@ class Attribute:
     type: FieldType
     unit: str | None
     values: tuple[str, ...]
-    bounds: tuple[int, int] | None
+    bounds: Bounds | None
     note: str
     title: Names
 
@@ -150,16 +167,18 @@ def _json_type(column: Column[Any]) -> FieldType:
     raise TypeError(f"column {column.table.name}.{column.name}: type {column.type} has no place in the API")
 
 
-def _checks(table: Table) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[int, int]]]:
+def _checks(table: Table) -> tuple[dict[str, tuple[str, ...]], dict[str, Bounds]]:
     values: dict[str, tuple[str, ...]] = {}
-    bounds: dict[str, tuple[int, int]] = {}
+    bounds: dict[str, Bounds] = {}
     for constraint in table.constraints:
         if isinstance(constraint, CheckConstraint):
             text = str(constraint.sqltext)
             if match := _ONE_OF.match(text):
                 values[match[1]] = tuple(part.strip().strip("'") for part in match[2].split(","))
             elif match := _BETWEEN.match(text):
-                bounds[match[1]] = (int(match[2]), int(match[3]))
+                bounds[match[1]] = Bounds(int(match[2]), int(match[3]))
+            elif match := _WITHIN.match(text):
+                bounds[match[1]] = Bounds(int(match[3]), int(match[5]), match[2] == ">=", match[4] == "<=")
     return values, bounds
 
 

@@ -70,7 +70,7 @@ def store_error(error: psycopg.Error, settings: Settings) -> CimError:
     if isinstance(error, pg_errors.DiskFull):
         return StorageFullError(f"store {where}: no space left on its disk", hint="free disk space and run the command again")
     if isinstance(error, pg_errors.IntegrityError):
-        return ConflictError(f"store {where}: {error.diag.message_primary} ({error.diag.constraint_name})")
+        return ConflictError(f"{error.diag.message_primary} ({error.diag.constraint_name})")
     if isinstance(error, pg_errors.InsufficientPrivilege) and "row-level security" in str(error.diag.message_primary):
         return ForbiddenError("the feature lies, or would lie, outside of the divisions of this token")
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:

@@ -194,6 +194,8 @@ def test_the_second_of_two_writers_is_told(call, rows):
 
 BAD = [
     ({"properties": {"height_m": "tall"}}, "height_m"), ({"properties": {"use": "castle"}}, "use"),
+    ({"properties": {"height_m": 0}}, "0 is less than or equal to the minimum of 0"),
+    ({"properties": {"height_m": 1500}}, "1500 is greater than or equal to the maximum of 1500"),
     ({"properties": {"nothing": 1}}, "nothing"),
     ({"properties": {"storeys_above": 999}}, "storeys_above"), ({"properties": {"code": "X"}}, "code"),
     ({"properties": {"version": 9}}, "version"), ({"properties": {"status": None}}, "status"), ({"geometry": None}, "geometry"),
@@ -214,6 +216,17 @@ def test_a_bad_body_is_refused_with_its_place_and_changes_nothing(call, rows, bo
     assert word in answer.json()["description"]
     assert rows("SELECT count(*), max(version) FROM building") == before
     assert rows("SELECT count(*) FROM change_set") == sets
+
+
+def test_bounds_of_numbers_are_said_by_schema_and_openapi(call):
+    # JSON Schema 2020-12, validation 6.2.3 and 6.2.5; OpenAPI 3.0 has the keywords of an older draft, where they are flags.
+    found = call("GET", "/collections/buildings/schema").json()["properties"]
+    assert (found["height_m"]["exclusiveMinimum"], found["height_m"]["exclusiveMaximum"]) == (0, 1500)
+    assert (found["storeys_above"]["minimum"], found["storeys_above"]["maximum"]) == (0, 300)
+    item = call("GET", "/openapi?f=json").json()["paths"][f"{ITEMS}/{{featureId}}"]["patch"]
+    [body] = {json.dumps(one["schema"]) for one in item["requestBody"]["content"].values()}
+    told = json.loads(body)["properties"]["properties"]["properties"]["height_m"]
+    assert {"minimum": 0, "exclusiveMinimum": True, "maximum": 1500, "exclusiveMaximum": True}.items() <= told.items()
 
 
 def test_other_faults_have_their_own_status(call):
