@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cim.crs import lonlat_to_ecef
+from tiles.terrain_mesh import bounds, oct_normals
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ SIDE = 65
 STEP_M = 1 / 64
 """Heights of all tiles are multiples of this [m], so that edges of neighbours are equal."""
 _LARGEST = 32767
-_A, _B = 6_378_137.0, 6_356_752.314245
+_A = 6_378_137.0
 _NORMALS = 1
 
 
@@ -33,6 +33,8 @@ class Topology:
     ----------
     order
         Place in the grid (row * SIDE + column, rows from south) of each vertex, in order of first use.
+    number
+        Place in the order of each vertex of the grid.
     tail
         Encoded triangles and edges.
     head_uv
@@ -40,6 +42,7 @@ class Topology:
     """
 
     order: NDArray[np.int64]
+    number: NDArray[np.int64]
     tail: bytes
     head_uv: bytes
 
@@ -71,7 +74,7 @@ def topology() -> Topology:
     quantised = np.rint(np.arange(SIDE) * _LARGEST / (SIDE - 1)).astype(np.int64)
     u, v = quantised[order % SIDE], quantised[order // SIDE]
     tail = struct.pack("<I", len(indices) // 3) + codes.tobytes() + edges
-    return Topology(order, tail, _zigzag(u).tobytes() + _zigzag(v).tobytes())
+    return Topology(order, number, tail, _zigzag(u).tobytes() + _zigzag(v).tobytes())
 
 
 def tile_box(level: int, x: int, y: int) -> tuple[float, float, float, float]:
@@ -120,57 +123,12 @@ def encode(level: int, x: int, y: int, heights: Floats) -> bytes:
     shared = topology()
     steps, low, high = quantise(heights[1:-1, 1:-1])
     inner = low + steps * (high - low) / _LARGEST
-    lon = np.broadcast_to(vertex_lonlat(level, x * (SIDE - 1), SIDE, is_latitude=False), (SIDE, SIDE)).ravel()
-    lat = np.repeat(vertex_lonlat(level, y * (SIDE - 1), SIDE, is_latitude=True), SIDE)
-    ecef = lonlat_to_ecef(lon, lat, inner.ravel())
-    middle = (ecef.min(axis=0) + ecef.max(axis=0)) / 2
-    radius = float(np.sqrt(((ecef - middle) ** 2).sum(axis=1).max()))
-    header = struct.pack("<3d2f3dd3d", *middle, low, high, *middle, radius, *_occlusion_point(ecef, middle))
-    normals = _oct(_normals(level, lat, lon, heights))[shared.order]
+    lon = np.radians(vertex_lonlat(level, x * (SIDE - 1), SIDE, is_latitude=False))
+    lat = np.radians(vertex_lonlat(level, y * (SIDE - 1), SIDE, is_latitude=True))
+    middle, radius, occlusion = bounds(inner, lon, lat)
+    header = struct.pack("<3d2f3dd3d", *middle, low, high, *middle, radius, *occlusion)
+    normals = oct_normals(heights, lon, lat, np.radians(180.0 / ((1 << level) * (SIDE - 1))) * _A, shared.number)
     extension = struct.pack("<BI", _NORMALS, normals.nbytes) + normals.tobytes()
     values = _zigzag(steps.ravel()[shared.order].astype(np.int64)).tobytes()
     body = header + struct.pack("<I", SIDE * SIDE) + shared.head_uv + values + shared.tail + extension
     return gzip.compress(body, 4, mtime=0)
-
-
-def _occlusion_point(ecef: Floats, middle: Floats) -> Floats:
-    """Return the horizon occlusion point in the ellipsoid-scaled frame (K. Ring, "Computing the horizon occlusion point", 2013)."""
-    scaled = ecef / np.array([_A, _A, _B])
-    direction = middle / np.array([_A, _A, _B])
-    length = np.linalg.norm(direction)
-    if length < 1e-6:
-        return np.zeros(3)
-    direction = direction / length
-    magnitude = np.maximum(np.linalg.norm(scaled, axis=1), 1.0)
-    unit = scaled / np.linalg.norm(scaled, axis=1)[:, None]
-    cos_alpha = unit @ direction
-    sin_alpha = np.linalg.norm(np.cross(unit, direction), axis=1)
-    cos_beta = 1 / magnitude
-    sin_beta = np.sqrt(np.maximum(magnitude**2 - 1, 0)) * cos_beta
-    below = cos_alpha * cos_beta - sin_alpha * sin_beta
-    # A tile that reaches round the horizon is never hidden.
-    return np.asarray(direction * (float((1 / below).max()) if (below > 1e-3).all() else 1e3), np.float64)
-
-
-def _normals(level: int, lat: Floats, lon: Floats, heights: Floats) -> Floats:
-    """Return unit normals in the earth-centred frame, shape (SIDE * SIDE, 3), by central differences over the ring."""
-    step = np.radians(180.0 / ((1 << level) * (SIDE - 1))) * _A
-    east = (heights[1:-1, 2:] - heights[1:-1, :-2]).ravel() / (2 * step * np.maximum(np.cos(np.radians(lat)), 1e-6))
-    north = (heights[2:, 1:-1] - heights[:-2, 1:-1]).ravel() / (2 * step)
-    local: Floats = np.stack((-east, -north, np.ones_like(east)), axis=1)
-    local /= np.linalg.norm(local, axis=1)[:, None]
-    sin_lon, cos_lon, sin_lat, cos_lat = np.sin(np.radians(lon)), np.cos(np.radians(lon)), np.sin(np.radians(lat)), np.cos(np.radians(lat))
-    e, n, u = local.T
-    found: Floats = np.stack(
-        (-sin_lon * e - sin_lat * cos_lon * n + cos_lat * cos_lon * u, cos_lon * e - sin_lat * sin_lon * n + cos_lat * sin_lon * u,
-         cos_lat * n + sin_lat * u), axis=1,
-    )  # fmt: skip
-    return found
-
-
-def _oct(normals: Floats) -> NDArray[np.uint8]:
-    """Encode unit vectors in two bytes (Cigolle et al., "Survey of efficient representations for independent unit vectors", 2014)."""
-    flat: Floats = normals[:, :2] / np.abs(normals).sum(axis=1)[:, None]
-    folded = (1 - np.abs(flat[:, ::-1])) * np.where(flat >= 0, 1.0, -1.0)
-    flat = np.where(normals[:, 2:] < 0, folded, flat)
-    return np.rint((np.clip(flat, -1, 1) * 0.5 + 0.5) * 255).astype(np.uint8)

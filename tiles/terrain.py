@@ -6,6 +6,7 @@ any moment and the next one goes on with the tiles that are there.
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,7 +32,11 @@ _CHUNK = 8
 """Tiles along the side of a block that is sampled at once."""
 _METRES_PER_DEGREE = 111_320.0
 _DEEPEST = 20
+_THREADS = min(4, os.cpu_count() or 1) + 1
+"""One more than cores: a file that is made sure waits for the disk."""
 Box = tuple[float, float, float, float]
+Range = tuple[int, int, int, int]
+"""First column and row, last column and row."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def level_of(cell_m: float) -> int:
     return min(max(level, 0), _DEEPEST)
 
 
-def tile_range(box: Box, level: int) -> tuple[int, int, int, int]:
+def tile_range(box: Box, level: int) -> Range:
     """Return first and last column and row of the tiles that touch a box [deg]."""
     size = 180.0 / (1 << level)
     last_x, last_y = (2 << level) - 1, (1 << level) - 1
@@ -112,21 +117,31 @@ def build_terrain(
     plan = {level: _ranges(boxes, levels, level) for level in range(max(levels) + 1)}
     n_tiles = sum((r[2] - r[0] + 1) * (r[3] - r[1] + 1) for ranges in plan.values() for r in ranges)
     known = set() if force else store.names(f"{FOLDER}/{made_from}")
+    surfaces = {level: Surface(paths, cell_m=180.0 / (1 << level) / (SIDE - 1) * _METRES_PER_DEGREE) for level in plan}
+
+    def make(work: tuple[int, Range]) -> tuple[int, int]:
+        """Make the tiles of a block; return how many it has and how many were due."""
+        level, block = work
+        names = {(x, y): f"{FOLDER}/{made_from}/{level}/{x}/{y}.terrain" for x, y in _tiles_of(block)}
+        due = {at: name for at, name in names.items() if name not in known}
+        if due and not dry_run:
+            heights = _sample(surfaces[level], level, block, geoid, outside)
+            for at, name in due.items():
+                _write(store, name, level, at, block, heights)
+        return len(names), len(due)
+
     written = 0
     step = _counter(progress, n_tiles)
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        for level, ranges in plan.items():
-            surface = Surface(paths, cell_m=180.0 / (1 << level) / (SIDE - 1) * _METRES_PER_DEGREE)
-            for block in _blocks(ranges):
-                names = {(x, y): f"{FOLDER}/{made_from}/{level}/{x}/{y}.terrain" for x, y in _tiles_of(block)}
-                due = {at: name for at, name in names.items() if name not in known}
-                if due and not dry_run:
-                    heights = _sample(surface, level, block, geoid, outside)
-                    jobs = [pool.submit(_write, store, name, level, at, block, heights) for at, name in due.items()]
-                    for job in jobs:
-                        job.result()
-                written += len(due)
-                step(len(names))
+    # Sampling, encoding and writing all release the interpreter for most of their time.
+    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+        blocks = [(level, block) for level, ranges in plan.items() for block in _blocks(ranges)]
+        try:
+            for n_names, n_due in pool.map(make, blocks):
+                written += n_due
+                step(n_names)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     if not dry_run:
         store.write(f"{FOLDER}/layer.json", orjson.dumps(_document(made_from, plan, boxes, stored, outside)))
         _retire(settings, store, made_from)
@@ -173,11 +188,11 @@ def _retire(settings: Settings, store: TileStore, made_from: str | None) -> None
         superseded.forget(connection, FOLDER, due)
 
 
-def _ranges(boxes: list[Box], levels: list[int], level: int) -> list[tuple[int, int, int, int]]:
+def _ranges(boxes: list[Box], levels: list[int], level: int) -> list[Range]:
     """Return the tile ranges of a level, without overlap: one per raster, or their hull where they meet."""
     if level == 0:
         return [(0, 0, 1, 0)]
-    found: list[tuple[int, int, int, int]] = []
+    found: list[Range] = []
     for box, deepest in zip(boxes, levels, strict=True):
         if level > deepest:
             continue
@@ -192,18 +207,18 @@ def _ranges(boxes: list[Box], levels: list[int], level: int) -> list[tuple[int, 
     return found
 
 
-def _blocks(ranges: list[tuple[int, int, int, int]]) -> Iterator[tuple[int, int, int, int]]:
+def _blocks(ranges: list[Range]) -> Iterator[Range]:
     for west, south, east, north in ranges:
         for y in range(south, north + 1, _CHUNK):
             for x in range(west, east + 1, _CHUNK):
                 yield x, y, min(x + _CHUNK - 1, east), min(y + _CHUNK - 1, north)
 
 
-def _tiles_of(block: tuple[int, int, int, int]) -> Iterator[tuple[int, int]]:
+def _tiles_of(block: Range) -> Iterator[tuple[int, int]]:
     return ((x, y) for y in range(block[1], block[3] + 1) for x in range(block[0], block[2] + 1))
 
 
-def _sample(surface: Surface, level: int, block: tuple[int, int, int, int], geoid: Geoid, outside: float) -> NDArray[np.float64]:
+def _sample(surface: Surface, level: int, block: Range, geoid: Geoid, outside: float) -> NDArray[np.float64]:
     """Return ellipsoidal heights [m] of the vertices of a block and a ring around it, rows from south."""
     n_columns, n_rows = ((block[2 + axis] - block[axis] + 1) * (SIDE - 1) + 3 for axis in range(2))
     lon = vertex_lonlat(level, block[0] * (SIDE - 1) - 1, n_columns, is_latitude=False)
@@ -218,14 +233,14 @@ def _sample(surface: Surface, level: int, block: tuple[int, int, int, int], geoi
 
 
 def _write(
-    store: TileStore, name: str, level: int, at: tuple[int, int], block: tuple[int, int, int, int], heights: NDArray[np.float64]
+    store: TileStore, name: str, level: int, at: tuple[int, int], block: Range, heights: NDArray[np.float64]
 ) -> None:  # fmt: skip
     column, row = (at[0] - block[0]) * (SIDE - 1), (at[1] - block[1]) * (SIDE - 1)
     store.write(name, encode(level, *at, heights[row : row + SIDE + 2, column : column + SIDE + 2]))
 
 
 def _document(
-    made_from: str, plan: dict[int, list[tuple[int, int, int, int]]], boxes: list[Box], stored: list[dict[str, Any]], outside: float
+    made_from: str, plan: dict[int, list[Range]], boxes: list[Box], stored: list[dict[str, Any]], outside: float
 ) -> dict[str, Any]:  # fmt: skip
     west, south, east, north = zip(*boxes, strict=True)
     providers = sorted({one["provider"] for one in stored if one["provider"]})

@@ -62,6 +62,46 @@ def bilinear(heights: NDArray[np.float32], column: Floats, row: Floats) -> Float
     return out
 
 
+@numba.njit(cache=True, nogil=True)
+def _span(column, row, part):  # type: ignore[no-untyped-def]
+    west, north, east, south = np.inf, np.inf, -np.inf, -np.inf
+    for i in part:
+        west, east = min(west, column[i]), max(east, column[i])
+        north, south = min(north, row[i]), max(south, row[i])
+    return west, north, east, south
+
+
+@numba.njit(cache=True, nogil=True)
+def _points_of(heights, first_column, first_row, column, row, part, out):  # type: ignore[no-untyped-def]
+    for i in part:
+        out[i] = _at(heights, column[i] - first_column, row[i] - first_row)
+
+
+def span_of(column: Floats, row: Floats, part: Ints) -> tuple[float, float, float, float]:
+    """Return least column, least row, greatest column and greatest row of some positions."""
+    west, north, east, south = _span(column, row, part)
+    return float(west), float(north), float(east), float(south)
+
+
+def bilinear_into(heights: NDArray[np.float32], first: tuple[int, int], column: Floats, row: Floats, part: Ints, out: Floats) -> None:
+    """Write heights of some positions, as `bilinear` has them, into ``out``; without the interpreter lock.
+
+    Parameters
+    ----------
+    heights
+        Elevations [m], shape (rows, columns), NaN where there is no data.
+    first
+        Column and row of the first cell of ``heights`` in its raster.
+    column, row
+        Positions in the raster, shape (n,).
+    part
+        Numbers of the positions, shape (k,).
+    out
+        Shape (n,), written at ``part``.
+    """
+    _points_of(heights, first[0], first[1], column, row, part, out)
+
+
 @dataclass(frozen=True)
 class Ground:
     """Ground under footprints, each of shape (n,) [m], NaN where nothing is known.

@@ -18,13 +18,13 @@ from rasterio.windows import Window
 from cim.crs import STORE_SRID, parse_crs, transform_xy
 from cim.errors import CimError
 from cim.geometry.footprint import Footprints, footprints_from_wkb
-from cim.geometry.ground import Ground, bilinear, ground_under, interpolate, no_ground
+from cim.geometry.ground import Ground, bilinear_into, ground_under, interpolate, no_ground, span_of
 
 Floats = NDArray[np.float64]
 Heights = NDArray[np.float32]
 
 _STORE = f"EPSG:{STORE_SRID}"
-_BLOCK = 2048
+_BLOCK = 4096
 """Positions are looked up together per block of so many cells."""
 _MOST_CELLS = 64_000_000
 """Larger windows are read at a lower resolution."""
@@ -147,6 +147,26 @@ def _groups(raster: Raster, low: NDArray[Any], high: NDArray[Any]) -> list[NDArr
     return [part for part in np.split(at, np.flatnonzero(np.diff(key)) + 1) if len(part)]
 
 
+def _point_groups(raster: Raster, column: Floats, row: Floats) -> list[NDArray[np.int64]]:
+    """Return the numbers of the positions that meet the raster, together per block."""
+    if not len(column):
+        return []
+    inside = (column >= -0.5) & (column <= raster.width - 0.5) & (row >= -0.5) & (row <= raster.height - 0.5)
+    at = None if inside.all() else np.flatnonzero(inside)
+    if at is not None:
+        column, row = column[at], row[at]
+        if not len(at):
+            return []
+    across = raster.width // _BLOCK + 1
+    if (column.max() - column.min()) < _BLOCK and (row.max() - row.min()) < _BLOCK:
+        return [np.arange(len(column)) if at is None else at]
+    key = (np.maximum(row, 0) // _BLOCK).astype(np.int32) * across + (np.maximum(column, 0) // _BLOCK).astype(np.int32)
+    # Keys of two bytes are sorted by radix.
+    order = np.argsort(key.astype(np.uint16) if int(key.max()) < 1 << 16 else key, kind="stable")
+    cuts = np.flatnonzero(np.diff(key[order])) + 1
+    return list(np.split(order if at is None else at[order], cuts))
+
+
 class Surface:
     """Elevations of the ground from stored rasters.
 
@@ -164,17 +184,30 @@ class Surface:
     def elevations(self, lon: Floats, lat: Floats) -> Floats:
         """Return the ground [m] at positions in EPSG:4490 [deg], shape (n,); NaN where no raster knows it."""
         out = np.full(len(lon), np.nan)
-        for raster in self.rasters:
-            missing = np.flatnonzero(np.isnan(out))
-            if not len(missing):
+        for number, raster in enumerate(self.rasters):
+            missing = np.flatnonzero(np.isnan(out)) if number else None
+            if missing is not None and not len(missing):
                 break
-            column, row = raster.cells(np.ascontiguousarray(lon[missing]), np.ascontiguousarray(lat[missing]))
-            place = np.column_stack((column, row))
-            for part in _groups(raster, place, place):
-                first = np.maximum(np.floor(place[part].min(axis=0)).astype(int) - 1, 0)
-                end = np.minimum(np.ceil(place[part].max(axis=0)).astype(int) + 2, (raster.width, raster.height))
-                heights = raster.read((int(first[0]), int(first[1])), (int(end[0]), int(end[1])))
-                out[missing[part]] = bilinear(heights, column[part] - first[0], row[part] - first[1])
+            column, row = raster.cells(*(np.ascontiguousarray(one if missing is None else one[missing]) for one in (lon, lat)))
+            parts = _point_groups(raster, column, row)
+
+            found = out if missing is None else np.full(len(missing), np.nan)
+
+            def look(part: NDArray[np.int64], raster: Raster = raster, column: Floats = column, row: Floats = row,
+                     found: Floats = found) -> None:  # fmt: skip
+                west, north, east, south = span_of(column, row, part)
+                # A cell more than needed on a side would be a whole row of the file's blocks.
+                first = max(math.floor(west), 0), max(math.floor(north), 0)
+                heights = raster.read(first, (min(math.floor(east) + 2, raster.width), min(math.floor(south) + 2, raster.height)))
+                bilinear_into(heights, first, column, row, part, found)
+
+            if len(parts) == 1:
+                look(parts[0])
+            elif parts:
+                with ThreadPoolExecutor(_THREADS) as pool:
+                    list(pool.map(look, parts))
+            if missing is not None:
+                out[missing] = found
         return out
 
     def under(self, prints: Footprints) -> Ground:
