@@ -17,12 +17,16 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 from data import FILL_BUILDINGS
 
+from cim.clock import utc_now
+from cim.db import engine, tokens
+from cim.db.changes import open_change_set
 from cim.db.cluster import Cluster
 from cim.db.migrate import migrate
 from cim.settings import DatabaseSettings, Settings
@@ -55,9 +59,9 @@ class Server:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=300) as answer:
             return answer.read()
 
-    def rate(self, paths: list[str], connections: int, seconds: float) -> float:
+    def rate(self, paths: list[str], connections: int, seconds: float, token: str = "") -> float:
         """Return answers per second; ends the run where one is not 200."""
-        asked = {"host": "127.0.0.1", "port": self.port, "paths": paths, "connections": connections, "seconds": seconds}
+        asked = {"host": "127.0.0.1", "port": self.port, "paths": paths, "connections": connections, "seconds": seconds, "token": token}
         done = subprocess.run([sys.executable, HERE / "http_load.py"], input=json.dumps(asked), capture_output=True, text=True, check=True)
         found = json.loads(done.stdout)
         if found["failed"]:
@@ -221,7 +225,7 @@ def check_equal(made: dict[str, Server], boxes: list[str]) -> None:
             assert mine == features(made["pygeoapi"], f"{ITEMS}?limit=1000&bbox={box}&f=json")
 
 
-def run(bench: Bench, n: int) -> None:
+def run(bench: Bench, n: int, settings: Settings) -> None:
     made, side = bench.made, math.ceil(math.sqrt(n))
     draw = random.Random(SEED)
     spots = [(114.4 + draw.random() * side * 0.00036, 30.5 + draw.random() * side * 0.00036) for _ in range(40)]
@@ -255,6 +259,14 @@ def run(bench: Bench, n: int) -> None:
         },
         {**floor_better, "pygeoapi": (8.0, None)},
     )  # fmt: skip
+    few = [f"{x:.5f},{y:.5f},{x + 0.0017:.5f},{y + 0.0017:.5f}" for x, y in spots]
+    row_filters(
+        bench, settings,
+        {
+            "limit=10": [f"{ITEMS}?limit=10"], "box of about 27": [f"{ITEMS}?limit=1000&bbox={box}" for box in few],
+            "box of 1 km": [f"{ITEMS}?limit=1000&bbox={box}" for box in boxes], "one item": [f"{ITEMS}/{code}" for code in codes],
+        },
+    )  # fmt: skip
     deep_page(bench, n)
     wanted = json.loads(made["cim"].get(f"{ITEMS}?limit=1&offset={n // 2}"))["features"][0]["properties"]["division_code"]
     expression = quote(f"division_code = '{wanted}' AND height_m > 60")
@@ -268,6 +280,37 @@ def run(bench: Bench, n: int) -> None:
     )
     tiles(bench, spots)
     streams(bench, n)
+
+
+def row_filters(bench: Bench, settings: Settings, asked: dict[str, list[str]]) -> None:
+    """Measure tokens that see the rows of a division against one that sees all; the rows of the answers are the same."""
+    with engine.connect(settings) as connection:
+        by = open_change_set(connection, author="benchmark", operation="ingest", reason="benchmark")
+        connection.execute(
+            """INSERT INTO division (code, name, level, change_set_id)
+               SELECT DISTINCT left(division_code, size), 'of the benchmark', size / 3 + 1, %s::uuid
+               FROM building, unnest(ARRAY[6, 9]) AS sizes (size)""",
+            [by],
+        )
+        towns = [code for (code,) in connection.execute("SELECT code FROM division WHERE length(code) = 9 ORDER BY 1").fetchall()]
+        until = utc_now() + timedelta(days=1)
+        made = {
+            name: tokens.create(connection, tokens.NewToken(name, "benchmark", "viewer", until, divisions=seen), created_by="benchmark")[1]
+            for name, seen in (("all", None), ("county", ("420111",)), ("towns", tuple(towns)))
+        }
+    server = bench.made["cim"]
+    for name, paths in asked.items():
+        for seen in ("county", "towns"):
+            both: tuple[list[float], list[float]] = [], []
+            for token in (made["all"], made[seen]):
+                server.rate(paths, 4, min(1.0, bench.seconds), token)
+            for _ in range(bench.rounds):
+                for token, rates in zip((made["all"], made[seen]), both, strict=True):
+                    rates.append(server.rate(paths, 4, bench.seconds, token))
+            ratio = statistics.median(b / a for a, b in zip(*both, strict=True))
+            bench.row(
+                f"{name}, rows of the {seen}", statistics.median(both[1]), "1/s", "all rows", statistics.median(both[0]), ratio, 0.9, None
+            )
 
 
 def deep_page(bench: Bench, n: int) -> None:
@@ -336,7 +379,7 @@ def main() -> None:
         folder.chmod(0o755)
         with store(given.size, folder) as (dsn, settings), servers(dsn, settings, folder, given.peers) as made:
             bench = Bench(made, given.size, given.seconds, given.rounds)
-            run(bench, given.size)
+            run(bench, given.size, settings)
     if given.json:
         print(json.dumps(bench.rows, indent=1))
 

@@ -8,8 +8,8 @@ import time
 
 
 class _Client(asyncio.Protocol):
-    def __init__(self, paths: list[bytes], host: bytes, until: float, done: asyncio.Future[None]) -> None:
-        self.requests = [b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nAccept: */*\r\n\r\n" for path in paths]
+    def __init__(self, paths: list[bytes], host: bytes, more: bytes, until: float, done: asyncio.Future[None]) -> None:
+        self.requests = [b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nAccept: */*\r\n" + more + b"\r\n" for path in paths]
         self.turn = itertools.cycle(self.requests)
         self.until, self.done = until, done
         self.answers = self.n_bytes = 0
@@ -55,15 +55,16 @@ class _Client(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def run(host: str, port: int, paths: list[str], connections: int, seconds: float) -> dict[str, object]:
+async def run(host: str, port: int, paths: list[str], connections: int, seconds: float, token: str = "") -> dict[str, object]:
     """Return answers per second, bytes per answer and what failed."""
     loop = asyncio.get_running_loop()
+    more = f"Authorization: Bearer {token}\r\n".encode() if token else b""
     started = time.perf_counter()
     clients = []
     for number in range(connections):
         done = loop.create_future()
         turned = [path.encode() for path in paths[number % len(paths) :] + paths[: number % len(paths)]]
-        client = _Client(turned, f"{host}:{port}".encode(), started + seconds, done)
+        client = _Client(turned, f"{host}:{port}".encode(), more, started + seconds, done)
         await loop.create_connection(lambda client=client: client, host, port)
         clients.append(client)
     await asyncio.gather(*(client.done for client in clients))
