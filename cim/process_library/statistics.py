@@ -14,8 +14,6 @@ _MOST_POINTS = 10_000
 
 def _run(context: Context, inputs: dict[str, Any]) -> dict[str, Any]:
     polygon = inputs.get("polygon")
-    if polygon is None and "divisions" not in inputs:
-        raise InvalidParameterError("inputs", "neither", "polygon or divisions")
     area = None if polygon is None else _area(polygon)
     with context.connection() as connection:
         return building_statistics(
@@ -52,9 +50,9 @@ STATISTICS = Process(
     version="1.0.0",
     title=Names(en="Building statistics of an area", zh="区域建筑统计"),
     description=Names(
-        en="Number, footprint and floor area [m2] of the buildings of a drawn polygon or of divisions, grouped by use, structure, decade "
-        "of completion, safety grade, status or division. A building belongs to a polygon when a point inside its footprint does.",
-        zh="统计所绘多边形或行政区划内建筑的数量、基底面积与建筑面积(平方米),可按用途、结构、建成年代、安全等级、状态或区划分组。建筑基底内一点落入多边形者计入。",
+        en="Number, footprint and floor area [m2] of the buildings of a drawn polygon, of divisions, or of all, grouped by use, structure, "
+        "decade of completion, safety grade, status or division. A building belongs to a polygon when a point inside its footprint does.",
+        zh="统计所绘多边形、行政区划内或全部建筑的数量、基底面积与建筑面积(平方米),可按用途、结构、建成年代、安全等级、状态或区划分组。建筑基底内一点落入多边形者计入。",
     ),
     keywords=("statistics", "统计"),
     inputs={

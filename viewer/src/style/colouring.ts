@@ -1,8 +1,14 @@
 /** The chosen attribute, its classes and their counts; tells the layers and the legend. */
 import { readCount, readItems, readSchema, type Schema } from "../api/api";
+import { execute } from "../api/processes";
 import { language, t } from "../i18n/i18n";
 import { drawLegend, type LegendWords } from "./legend";
-import { classesOf, NETWORK_THEMES, THEMES, type AnyTheme, type NetworkThemeId, type ThemeClass, type ThemeId } from "./theme";
+import { classesOf, NETWORK_THEMES, NONE, THEMES, type AnyTheme, type NetworkThemeId, type ThemeClass, type ThemeId } from "./theme";
+
+/** Pause before classes are counted: who leafs through the attributes does not wait for counts of the ones before. */
+const PAUSE_MS = 250;
+/** Attributes whose classes the server counts in one request, and the process that does. */
+const GROUPED = { collection: "buildings", process: "building-statistics", themes: ["use", "structure", "safety_grade"] } as const;
 
 /** Features that are looked at for words which no schema lists. */
 const SAMPLE = 1000;
@@ -24,6 +30,7 @@ export class Colouring<T extends AnyTheme> {
   private isWanted = false;
   /** Whether the counts do not tell about the present classes. */
   private isStale = true;
+  private statuses: string[] = [];
 
   /** Without `collections` there is nothing to colour, and no legend. */
   constructor(
@@ -90,6 +97,7 @@ export class Colouring<T extends AnyTheme> {
     const [schema, found] = await Promise.all([readSchema(first, language()).catch((): Schema => ({})), this.found(theme)]);
     if (mine !== this.turn) return;
     this.classes = classesOf(theme, schema[theme], t("legend.unknown"), found);
+    this.statuses = schema["status"]?.oneOf?.map((option) => String(option.const)) ?? [];
     this.counts = new Map();
     this.isStale = true;
     this.paint(theme, new Set(this.hidden), this.classes);
@@ -110,6 +118,14 @@ export class Colouring<T extends AnyTheme> {
   private async count(): Promise<void> {
     const mine = this.turn;
     this.isStale = false;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    if (mine !== this.turn) return;
+    const grouped = await this.grouped();
+    if (mine !== this.turn) return;
+    if (grouped) {
+      this.counts = grouped;
+      return this.draw();
+    }
     await Promise.all(
       this.classes.map(async ({ id, filter }) => {
         const asked = this.filter ? `(${filter}) AND ${this.filter}` : filter;
@@ -119,6 +135,21 @@ export class Colouring<T extends AnyTheme> {
       }),
     );
     if (mine === this.turn) this.draw();
+  }
+
+  /** Counts of all classes by one request; undefined where the server cannot. */
+  private async grouped(): Promise<Map<string, number> | undefined> {
+    const { theme, statuses, collections, instant, filter } = this;
+    if (instant || filter || statuses.length === 0 || collections.join() !== GROUPED.collection) return undefined;
+    if (!(GROUPED.themes as readonly string[]).includes(theme)) return undefined;
+    try {
+      const { groups } = (await execute(GROUPED.process, { group_by: [theme], status: statuses })) as { groups: Record<string, unknown>[] };
+      const found = new Map(groups.map(({ [theme]: value, n }) => [typeof value === "string" ? value : NONE, Number(n)]));
+      return new Map(this.classes.map(({ id }) => [id, found.get(id) ?? 0]));
+    } catch {
+      // A token that may read but not run processes; the classes are counted one by one.
+      return undefined;
+    }
   }
 
   private draw(): void {
