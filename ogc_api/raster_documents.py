@@ -10,6 +10,9 @@ from ogc_api.coverage_json import fields, parameters
 from ogc_api.crs import CRS84
 
 _BASE = "https://cim-base.invalid"
+NO_FEATURES = "Coverage"
+"""Value of ``layerDataType`` at which GDAL's OAPIF driver passes over a collection; it takes every other one for features, and a copy of
+the whole service would end at the first that has none."""
 _PROVIDER = "ogc_api.pygeoapi_adapter.RasterProvider"
 _OGC_REL = "http://www.opengis.net/def/rel/ogc/1.0"
 _QUERIES = ("position", "radius", "area", "cube", "trajectory")
@@ -94,6 +97,7 @@ def complete(document: dict[str, Any], raster: PublishedRaster, offered: list[st
     if storage is not None:
         document["storageCrs"] = storage
     document["itemType"] = "coverage"
+    document["layerDataType"] = NO_FEATURES
     document["synthetic"] = raster.is_synthetic
     document["output_formats"] = ["CoverageJSON", "GeoTIFF", "GeoJSON"]
     if raster.provider:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from cim.db.published import Tileset
 from cim.errors import UnknownCollectionError
 from ogc_api.negotiation import base_url, language
+from ogc_api.raster_documents import NO_FEATURES
 from ogc_api.state import state_of
 from ogc_api.tiles3d import Layer, layers_of
 
@@ -98,6 +99,7 @@ def _volume(one: Layer, place: _Place, parent: str | None) -> dict[str, Any]:
         "title": _title(tileset, place.spoken),
         "collectionType": "3d-container",
         "itemType": "unknown",
+        "layerDataType": NO_FEATURES,
         "extent": {"spatial": _spatial([tileset])},
         "links": [
             *_own_links(identifier, place, parent),
@@ -124,6 +126,7 @@ def _parent(name: str, members: list[Layer], place: _Place) -> dict[str, Any]:
         "title": chinese if place.spoken == "zh" else english,
         "collectionType": "3d-container",
         "itemType": "unknown",
+        "layerDataType": NO_FEATURES,
         "extent": {"spatial": _spatial([one.tileset for one in members])},
         "links": [
             *_own_links(identifier, place, None),
